@@ -1,0 +1,83 @@
+# Two commands matter: `make book` and `make test`. `make` alone lists the rest.
+PYTHON ?= python3
+PROFILE ?= book
+PORT ?= 8000
+
+VENV := .venv
+BIN := $(VENV)/bin
+CHAPTERS := $(basename $(notdir $(sort $(wildcard notebooks/[0-9][0-9]_*.py))))
+LIBRARY := $(shell find src/helpers -name '*.py' -o -name '*.yaml')
+EXECUTED := _build/executed/$(PROFILE)
+# The published book has the plain names; every other profile has folders of its own.
+SUFFIX := $(if $(filter-out book,$(PROFILE)),-$(PROFILE))
+STAGE := _build/stage$(SUFFIX)
+HTML := _build/book$(SUFFIX)
+
+.PHONY: help book chapter smoke test serve sync lint bench clean
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+book: $(HTML)/.built ## execute every chapter and build the pages
+	@$(BIN)/python tools/build.py --output $(HTML) --where
+
+chapter: $(VENV)/.stamp _build/.synced ## execute one chapter: make chapter CHAPTER=02_contrastive_training PROFILE=book
+	@test -n "$(CHAPTER)" || { echo "CHAPTER is missing. One of: $(CHAPTERS)"; exit 2; }
+	$(BIN)/python tools/execute.py --profile $(PROFILE) $(CHAPTER)
+
+smoke: ## the whole book, small and fast, in folders of its own
+	@$(MAKE) --no-print-directory book PROFILE=smoke
+
+test: lint ## ruff, mypy, then all tests
+	$(BIN)/python -m pytest
+
+serve: ## serve the built pages on 127.0.0.1 (PORT=8000)
+	@test -f $(HTML)/_build/html/index.html || { echo "There are no pages yet: make book"; exit 2; }
+	$(BIN)/python -m http.server --bind 127.0.0.1 --directory $(HTML)/_build/html $(PORT)
+
+sync: $(VENV)/.stamp ## regenerate notebooks/*.ipynb from notebooks/*.py
+	$(BIN)/python tools/notebooks.py
+
+lint: $(VENV)/.stamp ## ruff, mypy, and the notebook pairs
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python tools/notebooks.py --check
+
+bench: $(VENV)/.stamp ## time the library's main calls
+	@set -e; for script in $(sort $(wildcard benchmarks/*.py)); do echo "$$script"; $(BIN)/python $$script; done
+
+clean: ## remove what was built and all runs; keep .venv and the data cache
+	rm -rf _build runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find src tests tools benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+	@echo "Kept: $(VENV) and data/cache. Remove them by hand for a start from nothing."
+
+$(VENV)/.stamp: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -c 'import sys; sys.exit("Python 3.11 or newer is needed" if sys.version_info < (3, 11) else 0)'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[book,test]'
+	@touch $@
+
+# The .py is the source. The generator leaves a notebook that is already right untouched, so only the
+# chapters that changed are executed again.
+_build/.synced: $(wildcard notebooks/*.py) tools/notebooks.py | $(VENV)/.stamp
+	@mkdir -p _build
+	$(BIN)/python tools/notebooks.py
+	@touch $@
+
+$(CHAPTERS:%=notebooks/%.ipynb): _build/.synced ;
+
+# A chapter reads the artifacts of the chapters before it, so each one waits for the one before.
+define chapter_rule
+$(EXECUTED)/$(1).ipynb: notebooks/$(1).ipynb $$(LIBRARY) constraints.txt notebooks/profiles/$(PROFILE).yaml $(2) | $(VENV)/.stamp
+	$(BIN)/python tools/execute.py --profile $(PROFILE) $(1)
+endef
+previous :=
+$(foreach name,$(CHAPTERS),$(eval $(call chapter_rule,$(name),$(previous)))$(eval previous := $(EXECUTED)/$(name).ipynb))
+
+$(HTML)/.built: $(CHAPTERS:%=$(EXECUTED)/%.ipynb) _config.yml _toc.yml $(shell find book -type f) $(wildcard tools/*.py)
+	$(BIN)/python tools/stage.py --executed $(EXECUTED) --stage $(STAGE)
+	$(BIN)/python tools/build.py --stage $(STAGE) --output $(HTML)
+	$(BIN)/python tools/check_html.py $(HTML)/_build/html
+	@touch $@

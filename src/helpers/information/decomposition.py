@@ -1,0 +1,490 @@
+"""How two inputs share information on stellar mass: redundant, unique, synergistic (paper, section 8)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from ..progress import progress_bar
+from .estimators import (
+    INTERVAL,
+    Fit,
+    InformationEstimate,
+    Inputs,
+    Laboratory,
+    bootstrap_means,
+    open_laboratory,
+    refit_draws,
+)
+
+if TYPE_CHECKING:
+    from ..survey import Sample
+
+__all__ = ["Decomposition", "InputDecomposition", "NoiseBias", "decompose", "decompose_inputs", "noise_bias"]
+
+QUANTITIES = ("I(X1)", "I(X2)", "I(X1,X2)", "R", "U1", "U2", "Syn", "conditional_1", "conditional_2")
+
+
+@dataclass(frozen=True)
+class Decomposition:
+    """Pointwise decomposition of what two inputs tell about stellar mass; all in nats.
+
+    Attributes
+    ----------
+    redundant, unique_1, unique_2, synergistic : float64 array [n_galaxies]
+        NaN for a galaxy that was not held out. Their sum is the information of both inputs together.
+    """
+
+    redundant: np.ndarray
+    unique_1: np.ndarray
+    unique_2: np.ndarray
+    synergistic: np.ndarray
+
+    @property
+    def pointwise_conditional_1(self) -> np.ndarray:
+        """What X1 adds to X2 for each galaxy, i12 - i2 = U1 + Syn, float64 [n_galaxies]."""
+        return self.unique_1 + self.synergistic
+
+    @property
+    def pointwise_conditional_2(self) -> np.ndarray:
+        """What X2 adds to X1 for each galaxy, i12 - i1 = U2 + Syn, float64 [n_galaxies]."""
+        return self.unique_2 + self.synergistic
+
+    @property
+    def conditional_1(self) -> float:
+        """Conditional information I(X1; M*|X2), the mean of i12 - i2; vanishes if X1 adds nothing."""
+        return np.nanmean(self.pointwise_conditional_1)
+
+    @property
+    def conditional_2(self) -> float:
+        """Conditional information I(X2; M*|X1), the mean of i12 - i1; vanishes if X2 adds nothing."""
+        return np.nanmean(self.pointwise_conditional_2)
+
+    @property
+    def held_out(self) -> np.ndarray:
+        """Whether each galaxy has all four values, bool [n_galaxies]."""
+        return ~np.isnan(self.redundant + self.unique_1 + self.unique_2 + self.synergistic)
+
+    def table(self) -> pd.DataFrame:
+        """All quantities of every galaxy, one column each, [n_galaxies, 9]."""
+        i1, i2 = self.redundant + self.unique_1, self.redundant + self.unique_2
+        i12 = i1 + self.unique_2 + self.synergistic
+        parts = (self.redundant, self.unique_1, self.unique_2, self.synergistic)
+        conditional = (self.pointwise_conditional_1, self.pointwise_conditional_2)
+        return pd.DataFrame(dict(zip(QUANTITIES, (i1, i2, i12, *parts, *conditional), strict=True)))
+
+    def mean(self, bootstrap: int = 1000, seed: int = 0, groups: ArrayLike | None = None) -> pd.DataFrame:
+        """Means over held-out galaxies, with 95% intervals.
+
+        Parameters
+        ----------
+        bootstrap : int, default 1000
+            Number of bootstrap samples of the galaxies; 0 leaves the intervals NaN.
+        seed : int, default 0
+        groups : array [n_galaxies], optional
+            A label for each galaxy, such as star-forming or passive: one block of rows for each label.
+
+        Returns
+        -------
+        DataFrame
+            Rows I(X1), I(X2), I(X1,X2), R, U1, U2, Syn, conditional_1, conditional_2 (under each group's
+            label, where there are groups); columns mean, low, high, in nats. ``attrs`` counts ``n_held_out``
+            and ``n_dropped``.
+
+        Raises
+        ------
+        ValueError
+            If no galaxy is held out, `groups` has another length, or `bootstrap` is negative.
+        """
+        if bootstrap < 0:
+            raise ValueError(f"bootstrap: found {bootstrap}, expected 0 or more samples")
+        rows = self.held_out
+        if not rows.any():
+            raise ValueError(
+                f"decomposition: none of {rows.size} galaxies is held out (all NaN), expected at least one"
+            )
+        if groups is None:
+            table = self._means(rows, bootstrap, seed)
+        else:
+            labels = pd.Series(np.asarray(groups))
+            if len(labels) != rows.size:
+                raise ValueError(f"groups: found {len(labels)} labels, expected one for each of {rows.size} galaxies")
+            blocks = {
+                label: self._means(rows & (labels == label).to_numpy(), bootstrap, seed)
+                for label in pd.unique(labels[rows].dropna())
+            }
+            table = pd.concat(blocks, names=["group", "quantity"])
+        table.attrs = {"n_held_out": int(rows.sum()), "n_dropped": int((~rows).sum())}
+        return table
+
+    def _means(self, rows: np.ndarray, bootstrap: int, seed: int) -> pd.DataFrame:
+        table = self.table().loc[rows]
+        draws = bootstrap_means(table.to_numpy(), bootstrap, seed) if bootstrap else None
+        return summarise(table, draws)
+
+
+def summarise(table: pd.DataFrame, draws: np.ndarray | None) -> pd.DataFrame:
+    """Means of a table's columns as rows, with the 95% interval of `draws` [n_draws, n_columns]."""
+    low, high = np.full((2, table.shape[1]), np.nan) if draws is None else np.percentile(draws, INTERVAL, axis=0)
+    index = pd.Index(table.columns, name="quantity")
+    return pd.DataFrame({"mean": table.mean().to_numpy(), "low": low, "high": high}, index)
+
+
+def decompose(i1: ArrayLike, i2: ArrayLike, i12: ArrayLike) -> Decomposition:
+    r"""Decompose the information of two inputs, galaxy by galaxy (paper, section 8).
+
+    .. math:: R = \min(i_1, i_2), \quad U_1 = i_1 - R, \quad U_2 = i_2 - R, \quad Syn = i_{12} - R - U_1 - U_2
+
+    R and Syn may be negative for a galaxy. If X2 tells nothing beyond X1, then Syn = -U2, so that Syn is not
+    above 0 even with perfect estimates: it is the conditional information that vanishes.
+
+    Parameters
+    ----------
+    i1, i2, i12 : array [n_galaxies]
+        Information of the first input, of the second, and of both, nats. A galaxy that is NaN in one is NaN
+        in all.
+
+    Returns
+    -------
+    Decomposition
+
+    Raises
+    ------
+    ValueError
+        If the three are not one-dimensional and of one length, or a value is infinite.
+
+    Examples
+    --------
+    >>> decompose([1.0], [0.4], [1.5]).synergistic
+    array([0.5])
+    """
+    first, second, both = _three(i1, i2, i12)
+    redundant = np.minimum(first, second)  # NaN where either is
+    redundant[np.isnan(both)] = np.nan
+    unique_1, unique_2 = first - redundant, second - redundant
+    return Decomposition(redundant, unique_1, unique_2, both - redundant - unique_1 - unique_2)
+
+
+def _three(i1: ArrayLike, i2: ArrayLike, i12: ArrayLike) -> tuple[np.ndarray, ...]:
+    arrays: list[np.ndarray] = []
+    for name, values in (("i1", i1), ("i2", i2), ("i12", i12)):
+        array = np.asarray(values, dtype=np.float64)
+        if array.ndim != 1:
+            raise ValueError(f"{name}: found shape {array.shape}, expected one value per galaxy")
+        if arrays and array.size != arrays[0].size:
+            raise ValueError(f"{name}: found {array.size} values, expected {arrays[0].size}, as in i1")
+        if np.isinf(array).any():
+            raise ValueError(
+                f"{name}: {int(np.isinf(array).sum())} of {array.size} values are infinite, expected finite or NaN"
+            )
+        arrays.append(array)
+    return tuple(arrays)
+
+
+@dataclass(frozen=True)
+class InputDecomposition(Decomposition):
+    """Decomposition of two inputs of a sample, with the estimates that it rests on.
+
+    Attributes
+    ----------
+    names : (str, str)
+        The two inputs, X1 and X2.
+    estimates : (InformationEstimate, InformationEstimate, InformationEstimate)
+        Of X1, X2 and both.
+    placebo_1, placebo_2 : InformationEstimate or None
+        Of both inputs when X1, or X2, was exchanged between galaxies: its gain over the other input alone is
+        what any correction would gain.
+    repeats : tuple of Decomposition
+        The decomposition by each refit alone.
+    """
+
+    names: tuple[str, str] = ("X1", "X2")
+    estimates: tuple[InformationEstimate, ...] = ()
+    placebo_1: InformationEstimate | None = None
+    placebo_2: InformationEstimate | None = None
+    repeats: tuple[Decomposition, ...] = field(default=(), repr=False)
+
+    @property
+    def placebo_gain_1(self) -> float:
+        """Mean gain over X2 alone from an X1 exchanged between galaxies, nats; NaN without a placebo."""
+        return np.nan if self.placebo_1 is None else self.placebo_1.mean - self.estimates[1].mean
+
+    @property
+    def placebo_gain_2(self) -> float:
+        """Mean gain over X1 alone from an X2 exchanged between galaxies, nats; NaN without a placebo."""
+        return np.nan if self.placebo_2 is None else self.placebo_2.mean - self.estimates[0].mean
+
+    @property
+    def refit_error(self) -> float:
+        """Error of each input's pointwise information by the refits, nats: what `noise_bias` takes.
+
+        The standard deviation of i1 - i2 between refits, over the root of their number, and over the root of
+        2 for the two inputs; NaN with one refit. Noise that all refits share does not show.
+        """
+        if len(self.repeats) < 2:
+            return np.nan
+        difference = np.stack([repeat.unique_1 - repeat.unique_2 for repeat in self.repeats])[:, self.held_out]
+        return float(np.sqrt(difference.var(axis=0, ddof=1).mean() / (2 * len(self.repeats))))
+
+    def table(self) -> pd.DataFrame:
+        """All quantities of every galaxy; with placebos also their gains and what is left net of them."""
+        table = super().table()
+        for i, (placebo, other) in enumerate(((self.placebo_1, 1), (self.placebo_2, 0)), start=1):
+            if placebo is not None:
+                gain = placebo.pointwise - self.estimates[other].pointwise
+                table[f"placebo_{i}"] = gain
+                table[f"conditional_{i}_net"] = table[f"conditional_{i}"] - gain
+        return table
+
+    def _means(self, rows: np.ndarray, bootstrap: int, seed: int) -> pd.DataFrame:
+        table = self.table().loc[rows]
+        if not bootstrap:
+            return summarise(table, None)
+        per_refit = np.stack(
+            [self._repeat_table(refit).loc[rows].mean().to_numpy() for refit in range(len(self.repeats))]
+        )
+        draws = bootstrap_means(table.to_numpy(), bootstrap, seed) + refit_draws(per_refit, bootstrap, seed)
+        return summarise(table, draws)
+
+    def _repeat_table(self, refit: int) -> pd.DataFrame:
+        table = self.repeats[refit].table()
+        for i, (placebo, other) in enumerate(((self.placebo_1, 1), (self.placebo_2, 0)), start=1):
+            if placebo is not None:
+                gain = placebo.repeats[refit] - self.estimates[other].repeats[refit]
+                table[f"placebo_{i}"] = gain
+                table[f"conditional_{i}_net"] = table[f"conditional_{i}"] - gain
+        return table
+
+
+def decompose_inputs(
+    sample: Sample,
+    a: Inputs,
+    b: Inputs,
+    *,
+    estimator: str = "nested",
+    profile: str = "book",
+    seeds: Sequence[int] = (0,),
+    device: str = "auto",
+    placebo: bool = True,
+    reuse: dict[Any, Any] | None = None,
+    **overrides: Any,
+) -> InputDecomposition:
+    """Estimate and decompose what two inputs of a sample tell about stellar mass (paper, section 8).
+
+    With the nested estimator the union starts from the part with the lower validation cross-entropy. The
+    placebos (ours) start from either part, and correct it with the other part's columns exchanged between
+    galaxies. With several seeds each refits every network on its own bootstrap sample of the training split,
+    and the intervals cover both the held-out galaxies and the refits.
+
+    Parameters
+    ----------
+    sample : Sample
+    a, b : str or sequence of str
+        The two inputs: both registered names or unions, or both lists of catalogue columns.
+    estimator : {"nested", "separate", "amortised"}
+        As in `estimate_information`; "amortised" trains one network on a, b and both.
+    profile, seeds, device, **overrides
+        As in `estimate_information`.
+    placebo : bool, default True
+        Whether to train the placebos; only the nested estimator has them.
+    reuse : dict, optional
+        Give the same dict to several calls and no network is fitted twice.
+
+    Returns
+    -------
+    InputDecomposition
+
+    Raises
+    ------
+    ValueError
+        As `estimate_information`; and if one input is named and the other a list, or they are the same.
+    """
+    if isinstance(a, str) != isinstance(b, str):
+        raise ValueError(f"a, b: found {a!r} and {b!r}, expected two registered names or two lists of columns")
+    laboratory = open_laboratory(
+        sample,
+        estimator=estimator,
+        profile=profile,
+        seeds=seeds,
+        device=device,
+        reuse=reuse,
+        overrides=overrides,
+    )
+    columns = [set(laboratory.resolve(inputs).columns) for inputs in (a, b)]
+    if columns[0] <= columns[1] or columns[1] <= columns[0]:
+        raise ValueError(
+            f"a, b: found {a!r} and {b!r}, one of which holds the other, expected each to add columns to the other"
+        )
+    union = f"{a}+{b}" if isinstance(a, str) else tuple(dict.fromkeys((*a, *b)))
+    pair = _Pair(laboratory, a, b, union, tuple(seeds), estimator)
+    fits = pair.fit(placebo and estimator == "nested")
+    names = tuple(laboratory.resolve(inputs).name for inputs in (a, b, union))
+    names = (*names, f"{names[2]} with {names[0]} exchanged", f"{names[2]} with {names[1]} exchanged")
+    estimates = [
+        laboratory.estimate(name, refits, pair.seeds, estimator) if refits else None
+        for name, refits in zip(names, fits, strict=True)
+    ]
+    first, second, both = estimates[:3]
+    assert first is not None and second is not None and both is not None
+    whole = decompose(first.pointwise, second.pointwise, both.pointwise)
+    repeats = tuple(decompose(*three) for three in zip(first.repeats, second.repeats, both.repeats, strict=True))
+    return InputDecomposition(
+        whole.redundant,
+        whole.unique_1,
+        whole.unique_2,
+        whole.synergistic,
+        names=(names[0], names[1]),
+        estimates=(first, second, both),
+        placebo_1=estimates[3],
+        placebo_2=estimates[4],
+        repeats=repeats,
+    )
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """Two inputs to be fitted alone, together and as placebos."""
+
+    laboratory: Laboratory
+    a: Inputs
+    b: Inputs
+    union: Inputs
+    seeds: tuple[int, ...]
+    estimator: str
+
+    def fit(self, placebo: bool) -> tuple[list[Fit], ...]:
+        """Refits of a, b, both, both with a exchanged, both with b exchanged; the last two may be empty."""
+        laboratory, seeds = self.laboratory, self.seeds
+        label = f"information of {laboratory.resolve(self.a).name}, {laboratory.resolve(self.b).name} and both"
+        per_seed = {"nested": 3 + 2 * placebo, "separate": 3, "amortised": 1}[self.estimator]
+        with progress_bar(per_seed * len(seeds), label, unit="fit") as bar:
+
+            def counted(fit: Any) -> Any:
+                bar.update()
+                return fit
+
+            if self.estimator == "amortised":
+                together = [counted(laboratory.amortised([self.a, self.b, self.union], seed)) for seed in seeds]
+                return *([fits[i] for fits in together] for i in range(3)), [], []
+            if self.estimator == "separate":
+                alone = [
+                    [counted(laboratory.separate(x, seed)) for seed in seeds] for x in (self.a, self.b, self.union)
+                ]
+                return *alone, [], []
+            first, second = ([counted(laboratory.part(x, seed)) for seed in seeds] for x in (self.a, self.b))
+            base = self._base(first, second)
+            both = [counted(laboratory.union(base, self.union, seed)) for seed in seeds]
+            if not placebo:
+                return first, second, both, [], []
+            exchanged = [
+                [counted(laboratory.union(x, self.union, seed, placebo=True)) for seed in seeds]
+                for x in (self.b, self.a)
+            ]
+            return first, second, both, *exchanged
+
+    def _base(self, first: list[Fit], second: list[Fit]) -> Inputs:
+        """Choose what the union starts from: the part with the lower validation cross-entropy."""
+        losses = [
+            self.laboratory.estimate("", fits, self.seeds, "nested").validation_cross_entropy
+            for fits in (first, second)
+        ]
+        return self.a if losses[0] <= losses[1] else self.b
+
+
+@dataclass(frozen=True)
+class NoiseBias:
+    """Bias of mean R, U and Syn by estimation error, in nats: subtract it.
+
+    Attributes
+    ----------
+    unique : float
+        Of mean U1 and of mean U2 alike; not negative.
+    redundant, synergistic : float
+        Its opposite.
+    absolute_difference : array [n_scales]
+        Mean of abs(i1 - i2) at each scale.
+    scales : array [n_scales]
+        Error variance in units of the estimate's own; 1 is the estimate as it stands.
+    """
+
+    unique: float
+    redundant: float
+    synergistic: float
+    absolute_difference: np.ndarray
+    scales: np.ndarray
+
+
+def noise_bias(
+    i1: ArrayLike,
+    i2: ArrayLike,
+    i12: ArrayLike,
+    error: ArrayLike,
+    *,
+    scales: Sequence[float] = (1.0, 1.5, 2.0, 2.5, 3.0),
+    n_draws: int = 50,
+    seed: int = 0,
+) -> NoiseBias:
+    r"""Bias of the decomposition by estimation error, by adding noise and extrapolating to none (ours).
+
+    With :math:`D = i_1 - i_2` and its error :math:`e`, mean U is too high by :math:`(E|D + e| - E|D|)/2`, and
+    R and Syn are too low by as much. The mean of :math:`|D + e|` is simulated at larger errors; its square is
+    extrapolated as a straight line in the error's variance, which is exact when D is Gaussian of mean zero, D
+    = 0 included.
+
+    Parameters
+    ----------
+    i1, i2, i12 : array [n_galaxies]
+        Nats; galaxies that are NaN in one are left out.
+    error : float or array [n_galaxies]
+        Standard deviation of the error of i1 and, independently, of i2, in nats: from refits on resampled
+        training sets.
+    scales : sequence of float
+        Error variances to simulate, in units of the present one; not below 1, at least two.
+    n_draws : int, default 50
+        Draws of noise at each scale.
+    seed : int, default 0
+
+    Returns
+    -------
+    NoiseBias
+
+    Raises
+    ------
+    ValueError
+        If lengths differ, `error` is negative or not finite, or a scale is below 1.
+    """
+    first, second, both = _three(i1, i2, i12)
+    rows = ~np.isnan(first + second + both)
+    deviation = np.asarray(error, dtype=np.float64)
+    if deviation.ndim > 1 or (deviation.ndim == 1 and deviation.size != first.size):
+        raise ValueError(f"error: found shape {deviation.shape}, expected one number or {first.size} of them")
+    deviation = np.broadcast_to(deviation, first.shape)[rows]
+    if not (np.isfinite(deviation).all() and (deviation >= 0).all()):
+        raise ValueError("error: found negative or missing values, expected standard deviations in nats")
+    variances = np.asarray(scales, dtype=np.float64)
+    if len(np.unique(variances)) < 2 or variances.min() < 1:
+        raise ValueError(f"scales: found {tuple(scales)}, expected at least two, none below 1")
+    difference = (first - second)[rows]
+    rng = np.random.default_rng([seed, 9])
+    means = np.array(
+        [
+            np.mean(
+                [
+                    np.abs(
+                        difference + rng.standard_normal(difference.size) * deviation * np.sqrt(2 * (scale - 1))
+                    ).mean()
+                    for _ in range(n_draws if scale > 1 else 1)
+                ]
+            )
+            for scale in variances
+        ]
+    )
+    slope, intercept = np.polyfit(variances, means**2, 1)
+    observed = np.abs(difference).mean()
+    bias = float(max(observed - np.sqrt(max(intercept, 0.0)), 0.0) / 2)
+    return NoiseBias(bias, -bias, -bias, means, variances)

@@ -1,0 +1,180 @@
+"""Entropies of the binned mass, and the pointwise information of a prediction (paper, section 7)."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..contrastive.bins import MassBins
+
+__all__ = ["mass_prior", "plugin_entropy", "pointwise_information"]
+
+PUBLISHED_RANGE = (6.0, 12.5)  # dex
+ROUNDING = 1e-5  # nats by which a float32 cross-entropy may fall below zero
+
+
+def mass_prior(
+    target: ArrayLike,
+    bins: int = 520,
+    range: tuple[float, float] = PUBLISHED_RANGE,
+    *,
+    smoothing: float = 0.0,
+) -> np.ndarray:
+    r"""Probability of each mass bin, from a histogram.
+
+    .. math:: p_j = (n_j + s) / (n + s B)
+
+    Parameters
+    ----------
+    target : array [n_galaxies]
+        log10 stellar mass in solar masses; a mass outside `range` counts in the first or last bin.
+    bins : int, default 520
+        Number of bins, :math:`B` (paper).
+    range : (float, float), default (6, 12.5)
+        In dex (paper).
+    smoothing : float, default 0
+        Pseudo-count :math:`s` of each bin: 0 is the plain histogram (paper), 0.5 the Krichevsky-Trofimov
+        estimate (ours).
+
+    Returns
+    -------
+    float64 array [bins]
+        Sums to 1.
+
+    Raises
+    ------
+    ValueError
+        If there is no mass, a mass is not finite, `smoothing` is negative, or the bins are not an increasing
+        range.
+    """
+    masses = _one_dimensional(target, "target")
+    if masses.size == 0:
+        raise ValueError("target: found no masses, expected at least one")
+    if not smoothing >= 0:
+        raise ValueError(f"smoothing: found {smoothing!r}, expected a pseudo-count of 0 or more")
+    mass_bins = MassBins(bins, *range)
+    counts = np.bincount(mass_bins.labels(masses), minlength=mass_bins.count) + float(smoothing)
+    return counts / counts.sum()
+
+
+def plugin_entropy(
+    target: ArrayLike,
+    bins: int = 520,
+    range: tuple[float, float] = PUBLISHED_RANGE,
+    *,
+    correction: str = "none",
+) -> float:
+    r"""Entropy of the binned mass, in nats.
+
+    The plug-in value, the entropy of the observed histogram, is too low on average. Miller and Madow's
+    first-order correction adds :math:`(B_+ - 1) / 2n` for :math:`B_+` occupied bins and :math:`n` galaxies.
+
+    Parameters
+    ----------
+    target, bins, range
+        As in `mass_prior`.
+    correction : {"none", "miller-madow"}
+        "none" is the published choice.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        As `mass_prior`, and if `correction` is unknown.
+    """
+    if correction not in ("none", "miller-madow"):
+        raise ValueError(f"correction: found {correction!r}, expected 'none' or 'miller-madow'")
+    prior = mass_prior(target, bins, range)
+    occupied = prior[prior > 0]
+    entropy = float(-(occupied * np.log(occupied)).sum())
+    if correction == "miller-madow":
+        entropy += (occupied.size - 1) / (2 * np.size(target))
+    return entropy
+
+
+def pointwise_information(
+    cross_entropy: ArrayLike,
+    target: ArrayLike,
+    prior_target: ArrayLike | None = None,
+    bins: int = 520,
+    range: tuple[float, float] = PUBLISHED_RANGE,
+    smoothing: float = 0.0,
+) -> np.ndarray:
+    r"""Information that a prediction carries on each galaxy's mass, in nats (paper, section 7).
+
+    .. math:: i = -\ln p(\mathrm{bin}) - CE, \qquad CE = -\ln q(\mathrm{bin} \mid X)
+
+    Its mean over held-out galaxies is a lower bound of :math:`I(X; M_\star)`. A single galaxy's value is
+    negative where the prediction did worse than the prior.
+
+    Parameters
+    ----------
+    cross_entropy : array [n_galaxies]
+        :math:`CE` of each galaxy in its own bin, nats, over these same bins. NaN marks a galaxy that was not
+        held out, and stays NaN.
+    target : array [n_galaxies]
+        log10 stellar mass in solar masses. Outside `range` it counts in the first or last bin, here and in
+        the prior.
+    prior_target : array [n_prior], optional
+        Masses whose histogram is the prior; the training split's is ours. Default: `target` itself, all of it
+        (paper).
+    bins : int, default 520
+    range : (float, float), default (6, 12.5)
+    smoothing : float, default 0
+        Pseudo-count of each bin of the prior: 0 (paper), or 0.5 (Krichevsky-Trofimov, ours).
+
+    Returns
+    -------
+    float64 array [n_galaxies]
+
+    Raises
+    ------
+    ValueError
+        If lengths differ, a cross-entropy is negative (then it is of a density, not of bins) or infinite, a
+        mass is not finite, or a held-out galaxy lies in a bin of prior zero.
+
+    Examples
+    --------
+    >>> pointwise_information([0.0, 0.0], [9.0, 11.0], bins=2, range=(8, 12)).round(3)
+    array([0.693, 0.693])
+    """
+    losses = _one_dimensional(cross_entropy, "cross_entropy")
+    masses = _one_dimensional(target, "target")
+    if losses.size != masses.size:
+        raise ValueError(
+            f"cross_entropy: found {losses.size} values for {masses.size} galaxies of target, expected as many"
+        )
+    held_out = ~np.isnan(losses)
+    if np.isinf(losses).any():
+        raise ValueError(
+            f"cross_entropy: {int(np.isinf(losses).sum())} of {losses.size} values are infinite, expected finite or NaN"
+        )
+    if (losses[held_out] < -ROUNDING).any():
+        raise ValueError(
+            f"cross_entropy: found {losses[held_out].min():.3g}, expected 0 or more: "
+            "-ln of the probability of a bin, not of a density"
+        )
+    prior = mass_prior(masses if prior_target is None else prior_target, bins, range, smoothing=smoothing)
+    probability = prior[MassBins(bins, *range).labels(masses)]
+    empty = held_out & (probability == 0)
+    if empty.any():
+        raise ValueError(
+            f"target: {int(empty.sum())} of {int(held_out.sum())} held-out galaxies "
+            "lie in bins where the prior is zero; set smoothing=0.5, take fewer bins or a larger prior_target"
+        )
+    information = np.full(losses.size, np.nan)
+    information[held_out] = -np.log(probability[held_out]) - losses[held_out]
+    return information
+
+
+def _one_dimensional(values: ArrayLike, name: str) -> np.ndarray:
+    try:
+        array = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name}: found values that are not numbers") from None
+    if array.ndim != 1:
+        raise ValueError(f"{name}: found shape {array.shape}, expected one value per galaxy")
+    return array

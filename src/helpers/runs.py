@@ -1,0 +1,434 @@
+"""A run: the parameters, the artifacts and the headline numbers of one execution of the book.
+
+A run is a folder, ``runs/<name>/``, with one folder per chapter. Every artifact lies beside a sidecar,
+``<artifact>.json``, that records how it was made: the run's parameters, a fingerprint of the code that
+made it, the artifacts it was made from, its own sha256 and the versions of the libraries. An artifact is
+handed out only when all of that still holds, so a chapter re-executed alone never mixes two runs.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import os
+import platform
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import pandas as pd
+import yaml
+
+__all__ = [
+    "ArtifactError",
+    "Run",
+    "atomic_path",
+    "cache_directory",
+    "config_from",
+    "file_sha256",
+    "library_fingerprint",
+    "open_run",
+    "profile_settings",
+    "project_root",
+]
+
+Config = TypeVar("Config")
+
+PROFILES = ("smoke", "book", "full", "paper")
+
+# What each chapter's artifacts are computed with: a change in one of these makes them stale.
+ROOMS: dict[str, tuple[str, ...]] = {
+    "01_data": ("survey",),
+    "02_contrastive_training": ("survey", "inputs.py", "contrastive"),
+    "03_knn_estimation": ("neighbours.py",),
+    "04_causal_discovery": ("neighbours.py", "causal"),
+    "05_information_decomposition": ("survey", "inputs.py", "contrastive", "information"),
+}
+
+# The blocks of the profile that each chapter's artifacts depend on.
+SETTINGS: dict[str, tuple[str, ...]] = {
+    "01_data": (),
+    "02_contrastive_training": ("contrastive",),
+    "03_knn_estimation": ("neighbours",),
+    "04_causal_discovery": ("causal",),
+    "05_information_decomposition": ("information", "decomposition"),
+}
+
+VERSIONS = ("numpy", "pandas", "scipy", "scikit-learn", "torch", "kcorrect", "causal-learn", "dit", "faiss-cpu")
+
+
+class ArtifactError(RuntimeError):
+    """A stored result that a chapter needs is missing, half written, or was made otherwise than this run says."""
+
+
+def project_root(start: str | os.PathLike[str] | None = None) -> Path:
+    """Folder that holds ``runs/`` and ``data/``.
+
+    The environment variable ``ANATOMY_HOME`` wins; else the nearest folder above `start` (default: the
+    working directory) that holds the book's ``_toc.yml``; else the working directory, as in Colab.
+    """
+    home = os.environ.get("ANATOMY_HOME")
+    if home:
+        return Path(home).expanduser().resolve()
+    here = Path(start or Path.cwd()).resolve()
+    for folder in (here, *here.parents):
+        if (folder / "_toc.yml").is_file():
+            return folder
+    return here
+
+
+def cache_directory(data_dir: str | os.PathLike[str] | None = None) -> Path:
+    """Folder for downloads and computed samples: `data_dir` when it is given, else ``data/cache`` of the project."""
+    return Path(data_dir).expanduser() if data_dir else project_root() / "data" / "cache"
+
+
+def file_sha256(path: str | os.PathLike[str]) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@contextmanager
+def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a temporary path beside `target`; rename it to `target` on success, delete it on failure.
+
+    The rename is atomic, so a reader, or a process killed at any moment, meets either the old file or the
+    new one and never half of one.
+    """
+    target = Path(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=target.suffix, dir=target.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with open(temporary, "rb") as stream:
+            os.fsync(stream.fileno())
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def profile_settings(profile: str) -> dict[str, dict[str, Any]]:
+    """Settings of a profile, by room: the contents of ``helpers/profiles/<profile>.yaml``.
+
+    Raises
+    ------
+    ValueError
+        If there is no such profile.
+    """
+    if profile not in PROFILES:
+        raise ValueError(f"profile: found {profile!r}, expected one of {', '.join(PROFILES)}")
+    with open(Path(__file__).parent / "profiles" / f"{profile}.yaml", encoding="utf-8") as stream:
+        return yaml.safe_load(stream)
+
+
+def config_from(config: type[Config], settings: Mapping[str, Any], **overrides: Any) -> Config:
+    """Fill a frozen dataclass from a profile's settings, then from `overrides`.
+
+    Lists become tuples. An unknown key or a value of another type than the default's is refused.
+
+    Raises
+    ------
+    ValueError
+        If a key is not a field of `config`, or a value's type differs from that of the field's default.
+    """
+    defaults = config()
+    values: dict[str, Any] = {}
+    for key, value in {**settings, **overrides}.items():
+        if not hasattr(defaults, key):
+            known = ", ".join(sorted(vars(defaults)))
+            raise ValueError(f"{config.__name__}: unknown setting {key!r}, expected one of {known}")
+        value = tuple(value) if isinstance(value, list) else value
+        expected = type(getattr(defaults, key))
+        if expected is float and type(value) is int:
+            value = float(value)
+        if expected is not type(None) and type(value) is not expected:
+            raise ValueError(
+                f"{config.__name__}.{key}: found {value!r} of type {type(value).__name__}, expected {expected.__name__}"
+            )
+        values[key] = value
+    return config(**values)
+
+
+@cache
+def library_fingerprint(room: str) -> str:
+    """Hash of the code of one room (``"contrastive"``, ``"neighbours.py"``), without comments and docstrings."""
+    library = Path(__file__).parent
+    files = sorted((library / room).rglob("*.py")) if (library / room).is_dir() else [library / room]
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.name.encode() + _code_of(file.read_text(encoding="utf-8")).encode())
+    return digest.hexdigest()[:16]
+
+
+@cache
+def _code_fingerprint(chapter: str, profile: str, root: Path) -> str:
+    """Hash of what makes the chapter's artifacts: its rooms' syntax trees, its settings, its notebook's code.
+
+    Comments, docstrings and prose do not count, so that mending a sentence does not make a run stale.
+    """
+    digest = hashlib.sha256()
+    for room in ROOMS[chapter]:
+        digest.update(library_fingerprint(room).encode())
+    settings = profile_settings(profile)
+    digest.update(json.dumps({block: settings[block] for block in SETTINGS[chapter]}, sort_keys=True).encode())
+    notebook = root / "notebooks" / f"{chapter}.ipynb"
+    if notebook.is_file():
+        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+        for cell in cells:
+            if cell["cell_type"] == "code":
+                digest.update(_code_of("".join(cell["source"])).encode())
+    return digest.hexdigest()[:16]
+
+
+def _code_of(source: str) -> str:
+    """Dump of the syntax tree of `source` without docstrings; what does not parse is taken as it stands."""
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:
+        return source
+    for node in ast.walk(tree):
+        if isinstance(node, _DOCUMENTED) and ast.get_docstring(node) is not None:
+            node.body[0] = ast.Pass()
+    return ast.dump(tree)
+
+
+_DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def _write_table(frame: pd.DataFrame, path: Path) -> None:
+    frame.to_parquet(path)
+
+
+def _write_arrays(arrays: Mapping[str, np.ndarray], path: Path) -> None:
+    with open(path, "wb") as stream:
+        np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
+
+
+def _write_json(values: Any, path: Path) -> None:
+    path.write_text(json.dumps(values, indent=1, sort_keys=True, default=_plain) + "\n", encoding="utf-8")
+
+
+def _plain(value: Any) -> Any:
+    """Numpy scalars and arrays as JSON has them."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    raise TypeError(f"results: cannot store a value of type {type(value).__name__} as JSON")
+
+
+def _read_arrays(path: Path) -> dict[str, np.ndarray]:
+    with np.load(path, allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in arrays.files}
+
+
+def _write_weights(packed: tuple[dict[str, np.ndarray], dict[str, str]], path: Path) -> None:
+    from safetensors.numpy import save_file
+
+    arrays, texts = packed
+    save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path, metadata=texts)
+
+
+def _read_weights(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    from safetensors import safe_open
+
+    with safe_open(path, framework="numpy") as stream:
+        return {name: stream.get_tensor(name) for name in stream.keys()}, dict(stream.metadata() or {})  # noqa: SIM118
+
+
+_FORMATS: dict[str, tuple[Callable[[Any, Path], None], Callable[[Path], Any]]] = {
+    ".parquet": (_write_table, pd.read_parquet),
+    ".npz": (_write_arrays, _read_arrays),
+    ".safetensors": (_write_weights, _read_weights),
+    ".json": (_write_json, lambda path: json.loads(path.read_text(encoding="utf-8"))),
+}
+
+
+@dataclass
+class Run:
+    """A run as one chapter sees it: it reads any chapter's artifacts and writes its own.
+
+    Attributes
+    ----------
+    directory : Path
+        ``runs/<name>``.
+    chapter : str
+        The chapter that is running, such as ``"02_contrastive_training"``.
+    parameters : dict
+        What the whole run shares: data set, number of galaxies, profile, seed.
+    """
+
+    directory: Path
+    chapter: str
+    parameters: dict[str, Any]
+    read: dict[str, str] = field(default_factory=dict)
+
+    def path(self, name: str) -> Path:
+        """Path of this chapter's own artifact `name`."""
+        return self.directory / self.chapter / name
+
+    def scratch(self, name: str) -> Path:
+        """Folder for what a killed computation resumes from, such as the checkpoints of a training."""
+        folder = self.directory / self.chapter / "scratch" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def save(self, name: str, value: Any) -> Path:
+        """Write `value` as this chapter's artifact `name`, atomically, with its sidecar.
+
+        Parameters
+        ----------
+        name : str
+            File name; its suffix chooses the format: ``.parquet`` for a DataFrame, ``.npz`` for a mapping of
+            arrays, ``.safetensors`` for a pair of weights and texts, ``.json`` for plain values.
+        value : what the suffix says
+
+        Raises
+        ------
+        ValueError
+            If the suffix has no format.
+        """
+        suffix = Path(name).suffix
+        if suffix not in _FORMATS:
+            raise ValueError(f"name: found {name!r}, expected a suffix among {', '.join(_FORMATS)}")
+        target = self.path(name)
+        with atomic_path(target) as temporary:
+            _FORMATS[suffix][0](value, temporary)
+        # The sidecar comes second: killed in between, the old sidecar's checksum no longer fits and
+        # the artifact counts as missing.
+        with atomic_path(_sidecar(target)) as temporary:
+            _write_json(
+                {
+                    "chapter": self.chapter,
+                    "parameters": self.parameters,
+                    "code": self._fingerprint(self.chapter),
+                    "inputs": self.read,
+                    "sha256": file_sha256(target),
+                    "versions": _versions(),
+                },
+                temporary,
+            )
+        return target
+
+    def save_results(self, results: Mapping[str, Any]) -> Path:
+        """Write this chapter's headline numbers, ``results.json``."""
+        return self.save("results.json", dict(results))
+
+    def load(self, name: str) -> Any:
+        """Read an artifact, refusing one that is missing, half written or stale.
+
+        Parameters
+        ----------
+        name : str
+            ``"<chapter>/<file>"``, such as ``"01_data/catalog.parquet"``.
+
+        Returns
+        -------
+        What `save` was given.
+
+        Raises
+        ------
+        ArtifactError
+            Naming the artifact, what is wrong with it, the chapter that makes it and the command to run.
+        """
+        chapter, _, file = name.partition("/")
+        if chapter not in ROOMS or not file:
+            raise ValueError(
+                f"name: found {name!r}, expected '<chapter>/<file>' with a chapter among {', '.join(ROOMS)}"
+            )
+        target = self.directory / name
+        self.read[name] = self._check(name, target)
+        return _FORMATS[target.suffix][1](target)
+
+    def _check(self, name: str, target: Path) -> str:
+        """Return the artifact's sha256, or raise what is wrong with it."""
+        if not target.is_file() or not _sidecar(target).is_file():
+            raise self._refusal(name, "it does not exist")
+        record = json.loads(_sidecar(target).read_text(encoding="utf-8"))
+        if file_sha256(target) != record["sha256"]:
+            raise self._refusal(name, "its checksum is not the one recorded: writing it was cut off, or it was edited")
+        for key in sorted(self.parameters.keys() | record["parameters"].keys()):
+            here, there = self.parameters.get(key), record["parameters"].get(key)
+            if here != there:
+                raise self._refusal(name, f"it was made with {key}={there!r}, and this run has {key}={here!r}")
+        if record["code"] != self._fingerprint(record["chapter"]):
+            rooms = ", ".join(ROOMS[record["chapter"]])
+            raise self._refusal(
+                name, f"the code that made it has changed since (helpers: {rooms}; its settings; or its notebook)"
+            )
+        for source, sha256 in record["inputs"].items():
+            current = self._check(source, self.directory / source)
+            if current != sha256:
+                raise self._refusal(name, f"it was made from another version of {source}")
+        return record["sha256"]
+
+    def _fingerprint(self, chapter: str) -> str:
+        return _code_fingerprint(chapter, self.parameters.get("profile", "book"), self.directory.parent.parent)
+
+    def _refusal(self, name: str, why: str) -> ArtifactError:
+        chapter = name.partition("/")[0]
+        return ArtifactError(
+            f"Chapter {self.chapter} needs {name} of run {self.directory.name!r}, but {why}.\n"
+            f"Chapter {chapter} makes it. Run:\n"
+            f"    make chapter CHAPTER={chapter} PROFILE={self.parameters.get('profile', 'book')}\n"
+            f"or execute notebooks/{chapter}.ipynb with the same parameters as this chapter."
+        )
+
+
+def _sidecar(path: Path) -> Path:
+    return path.with_name(path.name + ".json") if path.suffix != ".json" else path.with_suffix(".meta.json")
+
+
+@cache
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for name in VERSIONS:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def open_run(
+    name: str,
+    *,
+    chapter: str,
+    parameters: Mapping[str, Any],
+    root: str | os.PathLike[str] | None = None,
+) -> Run:
+    """Open, and if need be create, the folder of a run for one chapter.
+
+    Parameters
+    ----------
+    name : str
+        Name of the run: letters, digits, ``-``, ``_`` and ``.``.
+    chapter : str
+        The chapter that is running; one of the keys of `helpers.runs.ROOMS`.
+    parameters : mapping
+        What all chapters of the run share: at least ``dataset``, ``profile``, ``seed``, ``n_galaxies``.
+    root : path, optional
+        Folder that holds ``runs/``; default `project_root`.
+
+    Raises
+    ------
+    ValueError
+        If the name, the chapter or the profile is not a known one.
+    """
+    if not name or not all(letter.isalnum() or letter in "-_." for letter in name) or name.startswith("."):
+        raise ValueError(f"run: found {name!r}, expected a name of letters, digits, '-', '_' and '.'")
+    if chapter not in ROOMS:
+        raise ValueError(f"chapter: found {chapter!r}, expected one of {', '.join(ROOMS)}")
+    profile_settings(parameters.get("profile", "book"))
+    directory = Path(root or project_root()) / "runs" / name
+    (directory / chapter).mkdir(parents=True, exist_ok=True)
+    return Run(directory, chapter, dict(parameters))

@@ -1,0 +1,233 @@
+"""The sample: a catalogue with canonical columns, images where there are any, and a split."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .bands import SDSS
+from .quality import count_nulls, null_sentinels
+
+__all__ = ["SPLITS", "TARGET", "Sample", "position_split"]
+
+TARGET = "lgm_tot_p50"
+SPLITS = ("train", "validation", "test")
+FRACTIONS = (0.7, 0.1, 0.2)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Galaxies, as every room takes them.
+
+    Attributes
+    ----------
+    catalog : DataFrame [n_galaxies]
+        Canonical columns; nulls are NaN.
+    split : Series of str [n_galaxies]
+        ``"train"``, ``"validation"`` or ``"test"``, on the catalogue's index.
+    bands : tuple of str
+        Bands of the images, or of the optical photometry where there are none.
+    images : array-like [n_galaxies, n_bands, y, x] or None
+        In nanomaggies.
+    target : str
+        Column of log10 stellar mass, in solar masses.
+    provenance : dict
+        Where the sample comes from, and what was counted on the way.
+    """
+
+    catalog: pd.DataFrame
+    split: pd.Series
+    bands: tuple[str, ...] = tuple(band.name for band in SDSS.bands)
+    images: Any = None
+    target: str = TARGET
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.catalog)
+
+    @classmethod
+    def from_frame(
+        cls,
+        catalog: pd.DataFrame,
+        images: Any = None,
+        *,
+        bands: Sequence[str] | None = None,
+        target: str = TARGET,
+        split: pd.Series | str | None = None,
+        provenance: dict[str, Any] | None = None,
+    ) -> Sample:
+        """Wrap galaxies that are already in memory, checking them.
+
+        Parameters
+        ----------
+        catalog : DataFrame [n_galaxies]
+            One row per galaxy. Sentinels (absolute value of 9000 or more) become NaN.
+        images : array-like [n_galaxies, n_bands, y, x], optional
+        bands : sequence of str, optional
+            Default u, g, r, i, z.
+        target : str, default "lgm_tot_p50"
+            Column of log10 stellar mass.
+        split : Series, str or None
+            Labels train, validation, test; or the name of the column that holds them; or None to split by
+            position (`position_split`), which needs the columns ``ra`` and ``dec``.
+        provenance : dict, optional
+
+        Raises
+        ------
+        ValueError
+            If a column is missing, is not numeric or repeats; an identifier repeats; the target has nulls or does
+            not look like log10 of solar masses; the split has other labels, the wrong length or an empty part;
+            or images have another shape or values that are not finite.
+        """
+        if not isinstance(catalog, pd.DataFrame) or len(catalog) == 0:
+            raise ValueError(f"catalog: found {_describe(catalog)}, expected a DataFrame with at least one row")
+        repeated = catalog.columns[catalog.columns.duplicated()]
+        if len(repeated):
+            raise ValueError(f"catalog: column {repeated[0]!r} stands twice")
+        if target not in catalog.columns:
+            raise ValueError(
+                f"catalog: target column {target!r} is missing, found {', '.join(map(str, catalog.columns))}"
+            )
+        labels = split
+        if isinstance(split, str):
+            if split not in catalog.columns:
+                raise ValueError(f"split: column {split!r} is missing from the catalogue")
+            labels = catalog[split]
+            catalog = catalog.drop(columns=split)
+        _check_logarithm(catalog[target], target)
+        catalog = null_sentinels(catalog)
+        _check_identifiers(catalog)
+        _check_target(catalog, target)
+        if labels is None:
+            labels = position_split(catalog)
+        bands = tuple(bands) if bands is not None else cls.bands
+        sample = cls(catalog, _check_split(labels, catalog), bands, images, target, dict(provenance or {}))
+        if images is not None:
+            _check_images(images, len(catalog), bands)
+        return sample
+
+    def rows(self, part: str) -> np.ndarray:
+        """Row numbers of one part of the split.
+
+        Raises
+        ------
+        ValueError
+            If `part` is not train, validation or test.
+        """
+        if part not in SPLITS:
+            raise ValueError(f"part: found {part!r}, expected one of {', '.join(SPLITS)}")
+        return np.flatnonzero(self.split.to_numpy() == part)
+
+    @property
+    def mass(self) -> np.ndarray:
+        """Target, log10 stellar mass in solar masses, float64 [n_galaxies]."""
+        return self.catalog[self.target].to_numpy(dtype=np.float64)
+
+    def take(self, rows: np.ndarray) -> Sample:
+        """Sample of the given row numbers, in their order."""
+        images = None if self.images is None else self.images[rows]
+        return replace(self, catalog=self.catalog.iloc[rows], split=self.split.iloc[rows], images=images)
+
+    def null_counts(self) -> pd.Series:
+        """Number of nulls in each column that has any."""
+        return count_nulls(self.catalog)
+
+
+def position_split(catalog: pd.DataFrame) -> pd.Series:
+    """Split by a hash of the position, so that a galaxy never changes side.
+
+    Right ascension and declination are rounded to 1e-4 degrees (0.36 arcsec), so that the same galaxy falls on the
+    same side whatever the sample it is met in: 70% train, 10% validation, 20% test.
+
+    Parameters
+    ----------
+    catalog : DataFrame
+        With ``ra`` and ``dec`` in degrees.
+
+    Raises
+    ------
+    ValueError
+        If a position is missing or null.
+    """
+    fraction = position_hash(catalog)
+    edges = np.cumsum(FRACTIONS)[:-1]
+    return pd.Series(
+        np.asarray(SPLITS, dtype=object)[np.searchsorted(edges, fraction, side="right")], catalog.index, name="split"
+    )
+
+
+def position_hash(catalog: pd.DataFrame, salt: str = "") -> np.ndarray:
+    """Uniform number in [0, 1) from each galaxy's rounded position and `salt`."""
+    for name in ("ra", "dec"):
+        if name not in catalog.columns:
+            raise ValueError(f"catalog: column {name!r} is missing, which the split by position needs; or give `split`")
+        if catalog[name].isna().any():
+            raise ValueError(f"catalog: column {name!r} has {int(catalog[name].isna().sum())} nulls, expected none")
+    # Whole numbers of 1e-4 degrees, so that -0.00001 and 0.00001 are one position; RA wraps at 360.
+    ra = np.rint(catalog["ra"].to_numpy(np.float64) * 1e4).astype(np.int64) % 3_600_000
+    dec = np.rint(catalog["dec"].to_numpy(np.float64) * 1e4).astype(np.int64)
+    digests = (hashlib.blake2b(f"{salt}{a},{d}".encode(), digest_size=8).digest() for a, d in zip(ra, dec, strict=True))
+    # 53 bits: what a float64 holds exactly, and never rounds up to 1.
+    return np.array([(int.from_bytes(digest, "big") >> 11) / 2.0**53 for digest in digests])
+
+
+def _describe(value: Any) -> str:
+    return f"a DataFrame of {len(value)} rows" if isinstance(value, pd.DataFrame) else type(value).__name__
+
+
+def _check_identifiers(catalog: pd.DataFrame) -> None:
+    for name in ("objID", "specObjID"):
+        if name in catalog.columns:
+            repeated = catalog.loc[catalog[name].duplicated(), name]
+            if len(repeated):
+                raise ValueError(
+                    f"catalog: identifier {name}={repeated.iloc[0]} stands twice ({len(repeated)} repeats in all)"
+                )
+
+
+def _check_logarithm(mass: pd.Series, target: str) -> None:
+    if not pd.api.types.is_numeric_dtype(mass.dtype):
+        raise ValueError(f"target {target!r}: found values of type {mass.dtype}, expected log10 of solar masses")
+    if mass.median() > 1e4:  # before the sentinel rule would take solar masses for nulls
+        raise ValueError(f"target {target!r}: found a median of {mass.median():.3g}, expected log10 of solar masses")
+
+
+def _check_target(catalog: pd.DataFrame, target: str) -> None:
+    nulls = int(catalog[target].isna().sum())
+    if nulls:
+        raise ValueError(
+            f"target {target!r}: {nulls} of {len(catalog)} values are null, expected none; drop those galaxies first"
+        )
+    low, high = catalog[target].min(), catalog[target].max()
+    if low < 0 or high > 20:
+        raise ValueError(
+            f"target {target!r}: found values from {low:g} to {high:g}, expected log10 of solar masses (0 to 20)"
+        )
+
+
+def _check_split(labels: Any, catalog: pd.DataFrame) -> pd.Series:
+    if len(labels) != len(catalog):
+        raise ValueError(f"split: found {len(labels)} labels, expected one for each of {len(catalog)} galaxies")
+    values = labels.reindex(catalog.index) if isinstance(labels, pd.Series) else pd.Series(labels, catalog.index)
+    other = [label for label in pd.unique(values) if label not in SPLITS]
+    if other:
+        raise ValueError(f"split: found the label {other[0]!r}, expected {', '.join(SPLITS)}")
+    return values.astype(object).rename("split")
+
+
+def _check_images(images: Any, n_galaxies: int, bands: tuple[str, ...]) -> None:
+    shape = getattr(images, "shape", None)
+    if shape is None or len(shape) != 4 or shape[:2] != (n_galaxies, len(bands)):
+        raise ValueError(
+            f"images: found shape {shape}, expected ({n_galaxies}, {len(bands)}, y, x): galaxy, band, y, x"
+        )
+    for start in range(0, n_galaxies, 1024):
+        block = np.asarray(images[start : start + 1024])
+        if not np.isfinite(block).all():
+            row = start + int(np.flatnonzero(~np.isfinite(block).all(axis=(1, 2, 3)))[0])
+            raise ValueError(f"images: galaxy {row} has pixels that are not finite")

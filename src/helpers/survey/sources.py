@@ -1,0 +1,234 @@
+"""Where samples come from: a name or a file."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ..runs import atomic_path, cache_directory, file_sha256
+from .bands import SDSS, TWO_MASS
+from .quality import count_nulls, positive_or_null
+from .sample import TARGET, Sample, position_hash
+
+__all__ = ["load_sample"]
+
+# Read before writing numbers that depend on it: the file ships inside the package kcorrect 5.1.9 (BSD-3-Clause).
+MINI_FILE = "data/test/gst_tests_small.fits"
+MINI_SHA256 = "d7e87e8abc45167e48889a0e824870760a2e6dde20650a6e41a72164859bf578"
+MINI_VERSION = 1  # raise it when the catalogue made from the file changes: it names the cache
+TABLES = (".csv", ".parquet", ".fits")
+
+
+def load_sample(
+    dataset: str | os.PathLike[str],
+    n_galaxies: int | None = None,
+    seed: int = 0,
+    *,
+    allow_network: bool = False,
+    cache_dir: str | os.PathLike[str] | None = None,
+    column_map: Mapping[str, str] | None = None,
+    target: str = TARGET,
+) -> Sample:
+    """Load a sample by name or from a file.
+
+    Parameters
+    ----------
+    dataset : str or path
+        ``"sdss-mini"``: 10,000 SDSS galaxies with Petrosian photometry, redshift and 2MASS magnitudes, which ship
+        with kcorrect and need no network. Or the path of a table, .csv, .parquet or .fits, with canonical columns.
+    n_galaxies : int, optional
+        Keep this many, chosen by a hash of the position and the seed, so that a smaller sample is part of a larger
+        one. Default: all.
+    seed : int, default 0
+        Chooses which galaxies are kept.
+    allow_network : bool, default False
+        No source of this edition uses the network; the parameter is part of every source's signature.
+    cache_dir : path, optional
+        Where a computed catalogue is kept. Default ``data/cache`` of the project.
+    column_map : mapping, optional
+        For a file: from its column names to the canonical ones.
+    target : str, default "lgm_tot_p50"
+        For a file: its column of log10 stellar mass, after `column_map`.
+
+    Returns
+    -------
+    Sample
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown, a file or column is missing, or more galaxies are asked for than there are.
+    """
+    if str(dataset) == "sdss-mini":
+        if column_map is not None:
+            raise ValueError("column_map: found a mapping with dataset 'sdss-mini', expected one only with a file")
+        sample = _load_mini(cache_directory(cache_dir))
+    elif Path(dataset).suffix.lower() in TABLES:
+        sample = _load_table(Path(dataset), column_map or {}, target)
+    else:
+        raise ValueError(
+            f"dataset: found {str(dataset)!r}, expected 'sdss-mini' or a file ending in {', '.join(TABLES)}"
+        )
+    return sample if n_galaxies is None else _subset(sample, n_galaxies, seed)
+
+
+def _subset(sample: Sample, n_galaxies: int, seed: int) -> Sample:
+    if not 1 <= n_galaxies <= len(sample):
+        raise ValueError(f"n_galaxies: found {n_galaxies}, expected 1 to {len(sample)}, the size of the sample")
+    if n_galaxies == len(sample):
+        return sample
+    order = np.argsort(position_hash(sample.catalog, salt=f"subset {seed}: "), kind="stable")
+    return sample.take(np.sort(order[:n_galaxies]))
+
+
+def _load_table(path: Path, column_map: Mapping[str, str], target: str) -> Sample:
+    if not path.is_file():
+        raise ValueError(f"dataset: there is no file {str(path)!r}")
+    readers = {".csv": pd.read_csv, ".parquet": pd.read_parquet, ".fits": _read_fits}
+    frame = readers[path.suffix.lower()](path)
+    absent = [name for name in column_map if name not in frame.columns]
+    if absent:
+        raise ValueError(
+            f"column_map: column {absent[0]!r} is not in {path.name}, which has {', '.join(map(str, frame.columns))}"
+        )
+    frame = frame.rename(columns=dict(column_map))
+    split = "split" if "split" in frame.columns else None
+    provenance = {"dataset": path.name, "sha256": file_sha256(path)}
+    sample = Sample.from_frame(frame, target=target, split=split, provenance=provenance)
+    sample.provenance["nulls"] = count_nulls(sample.catalog).to_dict()
+    return sample
+
+
+def _read_fits(path: Path) -> pd.DataFrame:
+    from astropy.table import Table
+
+    table = Table.read(path)
+    wide = [name for name in table.colnames if table[name].ndim > 1]
+    if wide:
+        raise ValueError(
+            f"{path.name}: column {wide[0]!r} holds arrays, expected one number per galaxy in every column"
+        )
+    return table.to_pandas()
+
+
+def _mini_path() -> Path:
+    spec = importlib.util.find_spec("kcorrect")
+    if spec is None or spec.origin is None:
+        raise ValueError(
+            "dataset 'sdss-mini' ships with the package kcorrect, which is not installed: pip install kcorrect==5.1.9"
+        )
+    path = Path(spec.origin).parent / MINI_FILE
+    found = file_sha256(path) if path.is_file() else "no file"
+    if found != MINI_SHA256:
+        raise ValueError(
+            f"dataset 'sdss-mini': {path.name} has sha256 {found}, expected {MINI_SHA256} (kcorrect 5.1.9)"
+        )
+    return path
+
+
+def _load_mini(cache: Path) -> Sample:
+    source = _mini_path()
+    stored = cache / f"sdss-mini-v{MINI_VERSION}-{MINI_SHA256[:12]}.parquet"
+    checksum = stored.with_suffix(".sha256")
+    if not (stored.is_file() and checksum.is_file() and checksum.read_text().strip() == file_sha256(stored)):
+        frame = mini_catalog(source)
+        with atomic_path(stored) as temporary:
+            frame.to_parquet(temporary)
+        with atomic_path(checksum) as temporary:
+            temporary.write_text(file_sha256(stored) + "\n")
+    catalog = pd.read_parquet(stored)
+    return Sample.from_frame(
+        catalog,
+        provenance={
+            "dataset": "sdss-mini",
+            "origin": "kcorrect 5.1.9, data/test/gst_tests_small.fits (BSD-3-Clause): SDSS and 2MASS",
+            "sha256": MINI_SHA256,
+            "target": "log10 of kcorrect's surviving stellar mass, from Petrosian ugriz and redshift (Planck 2018)",
+            "nulls": count_nulls(catalog).to_dict(),
+        },
+    )
+
+
+def mini_catalog(path: Path) -> pd.DataFrame:
+    """Make the canonical catalogue of ``sdss-mini`` from kcorrect's file.
+
+    A flux that is not positive has no magnitude: both it and its error are null. In the 2MASS columns 0 means missing.
+    """
+    from astropy.table import Table
+
+    table = Table.read(path)
+
+    def column(name: str) -> np.ndarray:
+        return np.asarray(table[name], dtype=np.float64)
+
+    flux, inverse_variance, extinction = column("PETROFLUX"), column("PETROFLUX_IVAR"), column("EXTINCTION")
+    positive = positive_or_null(flux)
+    frame = pd.DataFrame({"ra": column("RA"), "dec": column("DEC"), "z": column("Z")})
+    reference = next(i for i, band in enumerate(SDSS.bands) if band.name == "r")
+    frame["EBV"] = extinction[:, reference] / SDSS.bands[reference].extinction
+    magnitude = 22.5 - 2.5 * np.log10(positive)
+    error = 2.5 / np.log(10) / (positive * np.sqrt(positive_or_null(inverse_variance)))
+    for i, band in enumerate(SDSS.bands):
+        frame[f"petroFlux_{band.name}"] = flux[:, i]
+        frame[band.magnitude] = magnitude[:, i]
+        frame[band.magnitude_error] = np.where(error[:, i] < SENSIBLE_ERROR, error[:, i], np.nan)
+    for band in TWO_MASS.bands:
+        frame[band.magnitude] = positive_or_null(column(f"{band.name}_M_EXT"))
+        frame[band.magnitude_error] = positive_or_null(column(f"{band.name}_MSIG_EXT"))
+    frame[TARGET] = kcorrect_mass(flux, inverse_variance, extinction, frame["z"].to_numpy())
+    return frame
+
+
+# A magnitude error at or above the null sentinel is a failed measurement (flux thousands of times below its error).
+SENSIBLE_ERROR = 9000.0
+
+
+def kcorrect_mass(
+    flux: np.ndarray, inverse_variance: np.ndarray, extinction: np.ndarray, redshift: np.ndarray
+) -> np.ndarray:
+    """Stellar mass by kcorrect from ugriz fluxes and redshift.
+
+    Parameters
+    ----------
+    flux, inverse_variance : array [n_galaxies, 5]
+        Nanomaggies and their inverse variances; a flux may be negative.
+    extinction : array [n_galaxies, 5]
+        Galactic extinction in magnitudes.
+    redshift : array [n_galaxies]
+
+    Returns
+    -------
+    array [n_galaxies], float64
+        log10 of the surviving stellar mass in solar masses: kcorrect's default templates (Blanton & Roweis 2007),
+        Planck 2018 cosmology.
+
+    Raises
+    ------
+    ValueError
+        If the fit gives no positive mass for some galaxy, with their number.
+    """
+    from kcorrect.kcorrect import Kcorrect
+
+    # kcorrect tabulates its templates over redshift; its default step of 0.0005 is kept, its range of 2 is not needed.
+    highest = float(np.ceil(redshift.max() * 10) / 10)
+    fitter = Kcorrect(
+        responses=[f"sdss_{band.name}0" for band in SDSS.bands],
+        redshift_range=[0.0, highest],
+        nredshift=max(2, round(highest / 0.0005)),
+        abcorrect=True,
+    )
+    transparency = 10 ** (-0.4 * extinction)
+    maggies = (1e-9 * flux / transparency).astype(np.float32)
+    ivar = (1e18 * inverse_variance * transparency**2).astype(np.float32)
+    z = redshift.astype(np.float32)
+    mass = np.asarray(
+        fitter.derived(redshift=z, coeffs=fitter.fit_coeffs(redshift=z, maggies=maggies, ivar=ivar))["mremain"]
+    )
+    if not (mass > 0).all():
+        raise ValueError(f"kcorrect: {int((~(mass > 0)).sum())} of {len(mass)} galaxies got no positive stellar mass")
+    return np.log10(mass.astype(np.float64))

@@ -1,0 +1,152 @@
+"""The built pages: static gates, then a real browser over loopback."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from tools.check_html import check
+from tools.project import ROOT, chapters, documents
+
+pytestmark = pytest.mark.slow
+
+LAPTOP, PHONE = 1280, 390
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--no-first-run",
+]
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    """Serve files without a line per request."""
+
+    def log_message(self, format: str, *arguments: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture(scope="module")
+def address(pages: Path) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=str(pages)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+
+
+@dataclass
+class Visit:
+    """A page in the browser, with what it complained of and whom it asked."""
+
+    page: Any
+    complaints: list[str] = field(default_factory=list)
+    strangers: list[str] = field(default_factory=list)
+
+
+@pytest.fixture(scope="module")
+def browser(browser_path: str) -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=browser_path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser: Any) -> Iterator[Visit]:
+    context = browser.new_context(viewport={"width": LAPTOP, "height": 900})
+    visit = Visit(context.new_page())
+
+    def route(route: Any) -> None:
+        if urlsplit(route.request.url).hostname == "127.0.0.1":
+            route.continue_()
+        else:
+            visit.strangers.append(route.request.url)
+            route.abort()
+
+    context.route("http*://**/*", route)
+    visit.page.on("console", lambda message: visit.complaints.append(message.text) if message.type == "error" else None)
+    visit.page.on("pageerror", lambda error: visit.complaints.append(str(error)))
+    yield visit
+    context.close()
+
+
+def test_static_gates(pages: Path) -> None:
+    assert check(pages) == []
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("document", documents())
+def test_page_is_whole_on_a_laptop_and_on_a_phone(document: str, address: str, visit: Visit) -> None:
+    for width in (LAPTOP, PHONE):
+        visit.page.set_viewport_size({"width": width, "height": 900})
+        visit.page.goto(f"{address}/{document}.html", wait_until="load")
+        visit.page.wait_for_function("() => !window.MathJax || window.MathJax.startup.promise.then(() => true)")
+        visit.page.wait_for_load_state("networkidle")
+        widths = visit.page.eval_on_selector_all("article img", "images => images.map(image => image.naturalWidth)")
+        assert all(natural > 0 for natural in widths)
+        if document.removeprefix("notebooks/") in chapters():
+            assert widths, "a chapter without figures"
+        too_wide = visit.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert too_wide <= 0, f"{too_wide} pixels too wide at {width}"
+        assert not visit.page.query_selector_all("mjx-merror"), "an equation that MathJax cannot read"
+    assert visit.complaints == []
+    assert visit.strangers == []
+
+
+@pytest.mark.browser
+def test_mathematics_is_rendered(address: str, visit: Visit) -> None:
+    visit.page.goto(f"{address}/book/notation.html", wait_until="load")
+    visit.page.wait_for_selector("article mjx-container", timeout=20_000)
+
+
+@pytest.mark.browser
+def test_search_finds_a_word(address: str, visit: Visit) -> None:
+    visit.page.goto(f"{address}/search.html?q=neighbour", wait_until="load")
+    visit.page.wait_for_selector("#search-results ul.search li a", timeout=20_000)
+    assert visit.page.query_selector_all("#search-results ul.search li a")
+    assert visit.strangers == []
+
+
+@pytest.mark.browser
+def test_first_page_leads_to_the_introduction(address: str, visit: Visit) -> None:
+    visit.page.goto(f"{address}/", wait_until="load")
+    visit.page.wait_for_url("**/book/intro.html", timeout=20_000)
+    assert visit.page.title()
+
+
+BAD_PAGES = {
+    "a script from elsewhere": ('<script src="https://example.org/a.js"></script>', "from elsewhere"),
+    "a style sheet from elsewhere": ('<link rel="stylesheet" href="//example.org/a.css">', "from elsewhere"),
+    "an import in a style": ("<style>@import url('https://example.org/a.css');</style>", "from elsewhere"),
+    "a file that is not there": ('<script src="../_static/absent.js"></script>', "does not exist"),
+    "an image without alt": ('<img src="data:image/png;base64,AA">', "no alt text"),
+    "a path as alt": ('<img src="data:image/png;base64,AA" alt="../_images/ab12.png">', "a path as alt text"),
+    "mathematics without MathJax": ('<span class="math">x</span>', "own MathJax"),
+    "a launch of nothing": (
+        '<a href="https://colab.research.google.com/github/o/r/blob/main/notebooks/99_none.ipynb">go</a>',
+        "opens notebooks/99_none.ipynb, which is not in the repository",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD_PAGES)
+def test_gate_closes_on(name: str, tmp_path: Path) -> None:
+    body, problem = BAD_PAGES[name]
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "notebooks" / "page.html").write_text(f"<html><body>{body}</body></html>", encoding="utf-8")
+    found = [line for line in check(tmp_path, ROOT) if line.startswith("notebooks/page.html")]
+    assert len(found) == 1
+    assert problem in found[0]

@@ -1,0 +1,91 @@
+"""Shared fixtures: one scratch project root, one execution of the chapters, one build of the pages."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+@dataclass
+class ChapterExecutions:
+    """The chapters executed at profile ``smoke``, in order, and what stopped the first that failed."""
+
+    folder: Path
+    failures: dict[str, str] = field(default_factory=dict)
+
+    def notebook(self, chapter: str) -> Path:
+        """Executed notebook of a chapter; fails the calling test when the chapter failed."""
+        if chapter in self.failures:
+            pytest.fail(self.failures[chapter], pytrace=False)
+        return self.folder / f"{chapter}.ipynb"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def anatomy_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A project root of the tests' own, so that no test reads or writes the reader's runs and caches.
+
+    The computed sample is kept there for the session: its masses are fitted once.
+    """
+    home = tmp_path_factory.mktemp("anatomy")
+    before = os.environ.get("ANATOMY_HOME")
+    os.environ["ANATOMY_HOME"] = str(home)
+    yield home
+    if before is None:
+        del os.environ["ANATOMY_HOME"]
+    else:
+        os.environ["ANATOMY_HOME"] = before
+
+
+@pytest.fixture(scope="session")
+def data_cache(anatomy_home: Path) -> Path:
+    """Folder in which the session keeps computed samples."""
+    return anatomy_home / "data" / "cache"
+
+
+@pytest.fixture(scope="session")
+def executed(anatomy_home: Path, tmp_path_factory: pytest.TempPathFactory) -> ChapterExecutions:
+    """Every chapter executed once, in order, at profile ``smoke``."""
+    import papermill
+    import yaml
+
+    from tools.execute import execute
+    from tools.project import chapters
+
+    values = yaml.safe_load((ROOT / "notebooks" / "profiles" / "smoke.yaml").read_text(encoding="utf-8"))
+    found = ChapterExecutions(tmp_path_factory.mktemp("executed"))
+    for name in chapters():
+        try:
+            execute(ROOT / "notebooks" / f"{name}.ipynb", found.folder / f"{name}.ipynb", values)
+        except (papermill.PapermillExecutionError, ValueError, FileNotFoundError) as error:
+            found.failures[name] = f"{name}: {error}"
+    return found
+
+
+@pytest.fixture(scope="session")
+def pages(executed: ChapterExecutions, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the built pages: staged and built once, warnings as errors, from the executed chapters."""
+    from tools.build import build
+    from tools.stage import stage
+
+    if executed.failures:
+        pytest.skip(f"no pages without {', '.join(executed.failures)}, which failed: see tests/notebooks")
+    work = tmp_path_factory.mktemp("pages")
+    stage(executed.folder, work / "stage")
+    return build(work / "stage", work / "book").parent
+
+
+@pytest.fixture(scope="session")
+def browser_path() -> str:
+    """Path of a Chromium on this machine."""
+    for name in BROWSERS:
+        if path := shutil.which(name):
+            return path
+    pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is on this machine")

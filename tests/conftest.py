@@ -55,6 +55,7 @@ def executed(anatomy_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Ch
     """Every chapter executed once, in order, at profile ``smoke``."""
     import papermill
     import yaml
+    from nbclient.exceptions import DeadKernelError
 
     from tools.execute import execute
     from tools.project import chapters
@@ -64,7 +65,7 @@ def executed(anatomy_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Ch
     for name in chapters():
         try:
             execute(ROOT / "notebooks" / f"{name}.ipynb", found.folder / f"{name}.ipynb", values)
-        except (papermill.PapermillExecutionError, ValueError, FileNotFoundError) as error:
+        except (papermill.PapermillExecutionError, DeadKernelError, ValueError, FileNotFoundError) as error:
             found.failures[name] = f"{name}: {error}"
     return found
 

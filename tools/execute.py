@@ -25,13 +25,14 @@ import nbformat
 import papermill
 import psutil
 import yaml
+from nbclient.exceptions import DeadKernelError
 
 if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from tools.project import ROOT, chapters
 
-__all__ = ["Execution", "ParameterError", "check_parameters", "execute", "main", "overrides"]
+__all__ = ["Execution", "ParameterError", "check_parameters", "execute", "main", "overrides", "read_parameters"]
 
 TYPES: dict[str, type] = {"bool": bool, "float": float, "int": int, "str": str}
 SAMPLING_INTERVAL = 0.2
@@ -40,7 +41,7 @@ QUIET_KERNEL = "--IPKernelApp.log_level=ERROR"
 
 
 class ParameterError(ValueError):
-    """A parameter file does not fit a chapter's parameters cell."""
+    """A parameter file cannot be read, or does not fit a chapter's parameters cell."""
 
 
 @dataclass(frozen=True)
@@ -80,8 +81,8 @@ def check_parameters(notebook: Path, values: Mapping[str, Any]) -> dict[str, Any
     Raises
     ------
     ParameterError
-        If the notebook has not exactly one cell tagged ``parameters``, if a name is not a parameter, or if a
-        value has another type than the cell's annotation.
+        If the notebook has not exactly one cell tagged ``parameters``, if a default is no literal, if a name is
+        not a parameter, or if a value has another type than the cell's annotation.
     """
     cells = nbformat.read(notebook, as_version=4).cells
     tagged = sum("parameters" in cell.metadata.get("tags", []) for cell in cells)
@@ -104,7 +105,35 @@ def check_parameters(notebook: Path, values: Mapping[str, Any]) -> dict[str, Any
                 f"{notebook.name}: parameter {name!r}: found {found!r} of type {type(found).__name__}, "
                 f"expected {annotation}{_hint(found, annotation)}"
             )
-    return {name: ast.literal_eval(parameter["default"]) for name, parameter in known.items()}
+    return {name: _literal(notebook, name, parameter["default"]) for name, parameter in known.items()}
+
+
+def _literal(notebook: Path, name: str, source: str) -> Any:
+    try:
+        return ast.literal_eval(source)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        raise ParameterError(
+            f"{notebook.name}: parameter {name!r} has the default {source}, expected a literal, such as 0 or 'book'"
+        ) from None
+
+
+def read_parameters(file: Path) -> dict[str, Any]:
+    """Values of a parameter file; of an empty one, none.
+
+    Raises
+    ------
+    ParameterError
+        If the file is not YAML, or holds something else than names and values.
+    """
+    try:
+        values = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ParameterError(f"{file}: found no valid YAML: {error}") from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict) or not all(isinstance(name, str) for name in values):
+        raise ParameterError(f"{file}: found {values!r}, expected lines of the form 'name: value'")
+    return values
 
 
 def _fits(value: Any, expected: type) -> bool:
@@ -166,6 +195,8 @@ def execute(notebook: Path, output: Path, values: Mapping[str, Any]) -> Executio
         If the parameters do not fit.
     papermill.PapermillExecutionError
         If a cell raises.
+    nbclient.exceptions.DeadKernelError
+        If the kernel dies, as it does when the system has no memory left to give it.
     """
     changed = overrides(check_parameters(notebook, values), values)
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -185,8 +216,9 @@ def execute(notebook: Path, output: Path, values: Mapping[str, Any]) -> Executio
             )
         os.replace(running, output)
         failed.unlink(missing_ok=True)
-    except papermill.PapermillExecutionError:
-        os.replace(running, failed)
+    except (papermill.PapermillExecutionError, DeadKernelError):
+        if running.is_file():
+            os.replace(running, failed)
         raise
     finally:
         running.unlink(missing_ok=True)
@@ -208,7 +240,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     file = options.parameters or ROOT / "notebooks" / "profiles" / f"{options.profile}.yaml"
     if not file.is_file():
         parser.error(f"there is no parameter file {file}")
-    values = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+    try:
+        values = read_parameters(file)
+    except ParameterError as error:
+        print(error, file=sys.stderr)
+        return 2
     folder = options.output or ROOT / "_build" / "executed" / options.profile
     for name in options.chapters or known:
         try:
@@ -218,6 +254,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 2
         except papermill.PapermillExecutionError as error:
             print(f"{error}\n{name} failed; see {folder / name}.failed.ipynb", file=sys.stderr)
+            return 1
+        except DeadKernelError:
+            print(f"{name}: kernel died (out of memory?); see {folder / name}.failed.ipynb", file=sys.stderr)
             return 1
         print(f"{name}: {done.seconds:.0f} s, at most {done.peak_bytes / 2**30:.2f} GB", flush=True)
     return 0

@@ -2,12 +2,12 @@
 
 An input is a set of catalogue columns, each in a role. A *main* column is what the model is about, and what
 contrastive learning reconstructs; an *extra* column goes along with it: the reddening, which goes with every
-input, and the measurement errors (paper, section 2). ``"Mopt+Mnir"`` is the union of two named inputs.
+input, and the measurement errors (paper). ``"Mopt+Mnir"`` is the union of two named inputs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -120,26 +120,27 @@ def resolve(
     catalog: pd.DataFrame,
     *,
     errors_as_main: bool = False,
-    reddening: bool = True,
+    target: str | None = None,
 ) -> ResolvedInput:
     """Find the columns of an input in a catalogue.
 
     Parameters
     ----------
     inputs : str or sequence of str
-        A registered name, a union such as ``"Mopt+Zspec"``, or a list of catalogue columns.
+        A registered name, a union such as ``"Mopt+Zspec"``, or a list of catalogue columns. The reddening goes along
+        with every named input, and with a list where the catalogue has it.
     catalog : DataFrame
         Canonical columns.
     errors_as_main : bool, default False
-        Information models take errors as main inputs; contrastive ones as extra (paper, section 2). With no
+        Information models take errors as main inputs; contrastive ones as extra (paper). With no
         reconstruction the two differ in name only.
-    reddening : bool, default True
-        Whether the reddening goes along.
+    target : str, optional
+        Column that is to be learnt, which cannot be an input.
 
     Raises
     ------
     ValueError
-        If a name is not registered or a column is missing, naming the input and the columns.
+        If a name is not registered, a column is missing, or the target is among the inputs.
     """
     names = parse(inputs)
     if isinstance(inputs, str):
@@ -147,14 +148,21 @@ def resolve(
         main = _unique(column for entry in entries for column in entry.main)
         errors = _unique(column for entry in entries for column in entry.errors)
         label = " and ".join(entry.label for entry in entries)
+        reddening = True
     else:
-        errors = tuple(name for name in names if "Err" in name or "sig" in name)
-        main = tuple(name for name in names if name not in errors and name != REDDENING) or names
+        known_errors = {column for entry in INPUTS.values() for column in entry.errors}
+        errors = tuple(name for name in names if name in known_errors)
+        main = tuple(name for name in names if name not in errors and name != REDDENING)
+        if not main:
+            main, errors = names, ()
         label = ", ".join(names)
+        reddening = REDDENING in catalog.columns
     side = () if errors_as_main else errors
     main = main + errors if errors_as_main else main
     extra = ((REDDENING,) if reddening and REDDENING not in main else ()) + side
     resolved = ResolvedInput("+".join(names), label, main, extra, errors)
+    if target in resolved.columns:
+        raise ValueError(f"inputs: {resolved.name!r} holds the target {target!r}, expected other columns")
     missing = [column for column in resolved.columns if column not in catalog.columns]
     if missing:
         raise ValueError(
@@ -164,5 +172,5 @@ def resolve(
     return resolved
 
 
-def _unique(columns) -> tuple[str, ...]:
+def _unique(columns: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(columns))

@@ -1,4 +1,4 @@
-"""Exact k nearest neighbours in S, and the mass distribution of a galaxy's neighbours (paper, section 4)."""
+"""Exact k nearest neighbours in S, and the mass distribution of a galaxy's neighbours (paper)."""
 
 from __future__ import annotations
 
@@ -84,7 +84,12 @@ def nearest_neighbours(
         raise ValueError(f"backend: found {backend!r}, expected one of {', '.join(BACKENDS)}")
     if (reference_id is None) != (query_id is None):
         raise ValueError("reference_id and query_id: found one of them, expected both or neither")
+    for name, ids, vectors in (("reference_id", reference_id, reference), ("query_id", query_id, query)):
+        if ids is not None and np.shape(ids) != (len(vectors),):
+            raise ValueError(f"{name}: found shape {np.shape(ids)}, expected ({len(vectors)},)")
     extra = 1 if exclude_self else 0
+    if isinstance(k, bool) or not isinstance(k, int | np.integer):
+        raise ValueError(f"k: found {k!r}, expected a whole number")
     if not 1 <= k <= len(reference) - extra:
         raise ValueError(
             f"k: found {k}, expected 1 to {len(reference) - extra} for {len(reference)} reference galaxies"
@@ -93,6 +98,9 @@ def nearest_neighbours(
     # The search expands the square of the distance, whose rounding can swap near equals: search some more, and
     # measure again.
     searched = min(k + extra + SPARE, len(reference))
+    # Centring changes no distance, and keeps float32 from losing small ones to a large common offset.
+    centre = reference.mean(axis=0)
+    reference, query = (reference - centre).astype(np.float32), (query - centre).astype(np.float32)
     index = _search(reference, query, searched, _choose(backend))
     distance = _exact_distance(reference, query, index)
     order = np.argsort(distance, axis=1, kind="stable")[:, : k + extra]
@@ -113,8 +121,8 @@ def nearest_neighbours(
 
 
 def _vectors(name: str, values: np.ndarray) -> np.ndarray:
-    values = np.ascontiguousarray(values, dtype=np.float32)
-    if values.ndim != 2 or len(values) == 0:
+    values = np.asarray(values, dtype=np.float64)
+    if values.ndim != 2 or 0 in values.shape:
         raise ValueError(f"{name}: found shape {values.shape}, expected (n_galaxies, n_dimensions)")
     bad = ~np.isfinite(values).all(axis=1)
     if bad.any():
@@ -133,9 +141,6 @@ def _choose(backend: str) -> str:
 
 
 def _search(reference: np.ndarray, query: np.ndarray, k: int, backend: str) -> np.ndarray:
-    # Centring changes no distance, and keeps float32 from losing small ones to a large common offset.
-    centre = reference.mean(axis=0, dtype=np.float64).astype(np.float32)
-    reference, query = reference - centre, query - centre
     return _search_faiss(reference, query, k) if backend == "faiss" else _search_torch(reference, query, k)
 
 
@@ -156,7 +161,9 @@ def _search_torch(reference: np.ndarray, query: np.ndarray, k: int) -> np.ndarra
     found = []
     for start in range(0, len(query), block):
         part = torch.from_numpy(query[start : start + block]).to(device)
-        found.append(torch.cdist(part, points).topk(k, largest=False).indices.cpu().numpy())
+        # Differences instead of an expanded square, which loses small distances in float32.
+        distance = torch.cdist(part, points, compute_mode="donot_use_mm_for_euclid_dist")
+        found.append(distance.topk(k, largest=False).indices.cpu().numpy())
     return np.concatenate(found)
 
 
@@ -230,6 +237,10 @@ def continuous_ranked_probability_score(members: np.ndarray, truth: np.ndarray) 
 
 def _ensemble(members: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     members, truth = np.asarray(members, dtype=np.float64), np.asarray(truth, dtype=np.float64)
-    if members.ndim != 2 or truth.shape != members.shape[:1]:
+    if members.ndim != 2 or members.shape[1] == 0 or truth.shape != members.shape[:1]:
         raise ValueError(f"members and truth: found shapes {members.shape} and {truth.shape}, expected (n, k) and (n,)")
+    if not (np.isfinite(members).all() and np.isfinite(truth).all()):
+        raise ValueError(
+            "members and truth: found values that are not finite, expected none; drop those galaxies first"
+        )
     return members, truth

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
@@ -45,13 +46,13 @@ def use_style() -> None:
     """Set the book's style: legible at phone width, titles on the left, light grid, no top and right frame."""
     plt.rcParams.update(
         {
-            "figure.figsize": (7.2, 4.2),
+            "figure.figsize": (6.6, 4.1),
             "figure.dpi": 110,
             "savefig.dpi": 110,
             "savefig.bbox": "tight",
             "figure.constrained_layout.use": True,
-            "font.size": 11,
-            "axes.titlesize": 12,
+            "font.size": 12,
+            "axes.titlesize": 12.5,
             "axes.titlelocation": "left",
             "axes.titleweight": "bold",
             "axes.spines.top": False,
@@ -69,7 +70,7 @@ def use_style() -> None:
 
 
 def panels(
-    n: int, *, width: float = 3.6, height: float = 3.4, columns: int = 2, title: str = ""
+    n: int, *, width: float = 3.3, height: float = 3.3, columns: int = 2, title: str = ""
 ) -> tuple[Figure, list[Axes]]:
     """Figure with `n` panels in rows of `columns`; unused ones are hidden."""
     columns = min(n, columns)
@@ -79,7 +80,7 @@ def panels(
     for axis in flat[n:]:
         axis.set_visible(False)
     if title:
-        figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
+        figure.suptitle(textwrap.fill(title, 58), x=0.01, ha="left", fontsize=12.5, fontweight="bold")
     return figure, flat[:n]
 
 
@@ -167,10 +168,16 @@ def grouped_atoms(axis: Axes, labels: Sequence[str], tables: Sequence[pd.DataFra
 
 
 def draw_graph(
-    axis: Axes, graph: CausalGraph, labels: dict[str, str] | None = None, *, highlight: str | None = None
+    axis: Axes,
+    graph: CausalGraph,
+    *,
+    highlight: str | None = None,
+    dashed: Collection[frozenset[str]] = (),
 ) -> None:
-    """Draw a causal graph on a circle: arrows where the direction is identified, plain lines where it is not."""
-    labels = labels or {}
+    """Draw a causal graph on a circle: arrows where the direction is identified, plain lines where it is not.
+
+    `highlight` is a node to colour, `dashed` the pairs of nodes whose edge is drawn broken.
+    """
     angles = np.pi / 2 - 2 * np.pi * np.arange(len(graph.nodes)) / len(graph.nodes)
     place = {node: np.array([np.cos(angle), np.sin(angle)]) for node, angle in zip(graph.nodes, angles, strict=True)}
     styles = {"directed": "-|>", "undirected": "-", "bidirected": "<|-|>"}
@@ -185,6 +192,7 @@ def draw_graph(
                 "shrinkA": 26,
                 "shrinkB": 26,
                 "linewidth": 1.6,
+                "linestyle": "--" if frozenset((a, b)) in dashed else "-",
                 "mutation_scale": 16,
             },
         )
@@ -193,7 +201,7 @@ def draw_graph(
         axis.text(
             x,
             y,
-            labels.get(node, node),
+            node,
             ha="center",
             va="center",
             bbox={"boxstyle": "round,pad=0.4", "fc": face, "ec": "#888888"},

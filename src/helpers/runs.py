@@ -2,8 +2,9 @@
 
 A run is a folder, ``runs/<name>/``, with one folder per chapter. Every artifact lies beside a sidecar,
 ``<artifact>.json``, that records how it was made: the run's parameters, a fingerprint of the code that
-made it, the artifacts it was made from, its own sha256 and the versions of the libraries. An artifact is
-handed out only when all of that still holds, so a chapter re-executed alone never mixes two runs.
+made it, the artifacts it was made from and its own sha256. An artifact is handed out only when all of that
+still holds, so a chapter re-executed alone never mixes two runs. The versions of the libraries are recorded
+too, for the reader; they are not compared.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import platform
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -45,7 +46,7 @@ PROFILES = ("smoke", "book", "full", "paper")
 
 # What each chapter's artifacts are computed with: a change in one of these makes them stale.
 ROOMS: dict[str, tuple[str, ...]] = {
-    "01_data": ("survey",),
+    "01_data": ("survey", "inputs.py"),
     "02_contrastive_training": ("survey", "inputs.py", "contrastive"),
     "03_knn_estimation": ("neighbours.py",),
     "04_causal_discovery": ("neighbours.py", "causal"),
@@ -111,9 +112,18 @@ def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
         yield temporary
         with open(temporary, "rb") as stream:
             os.fsync(stream.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())  # a temporary file is private, a result is not
         os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@cache
+def _umask() -> int:
+    """The process's file mode mask, which can only be read by setting it."""
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
 
 
 def profile_settings(profile: str) -> dict[str, dict[str, Any]]:
@@ -143,7 +153,7 @@ def config_from(config: type[Config], settings: Mapping[str, Any], **overrides: 
     defaults = config()
     values: dict[str, Any] = {}
     for key, value in {**settings, **overrides}.items():
-        if not hasattr(defaults, key):
+        if key not in vars(defaults):
             known = ", ".join(sorted(vars(defaults)))
             raise ValueError(f"{config.__name__}: unknown setting {key!r}, expected one of {known}")
         value = tuple(value) if isinstance(value, list) else value
@@ -170,7 +180,7 @@ def library_fingerprint(room: str) -> str:
 
 
 @cache
-def _code_fingerprint(chapter: str, profile: str, root: Path) -> str:
+def _code_fingerprint(chapter: str, profile: str, notebooks: Path) -> str:
     """Hash of what makes the chapter's artifacts: its rooms' syntax trees, its settings, its notebook's code.
 
     Comments, docstrings and prose do not count, so that mending a sentence does not make a run stale.
@@ -180,7 +190,7 @@ def _code_fingerprint(chapter: str, profile: str, root: Path) -> str:
         digest.update(library_fingerprint(room).encode())
     settings = profile_settings(profile)
     digest.update(json.dumps({block: settings[block] for block in SETTINGS[chapter]}, sort_keys=True).encode())
-    notebook = root / "notebooks" / f"{chapter}.ipynb"
+    notebook = notebooks / f"{chapter}.ipynb"
     if notebook.is_file():
         cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
         for cell in cells:
@@ -209,21 +219,30 @@ def _write_table(frame: pd.DataFrame, path: Path) -> None:
 
 
 def _write_arrays(arrays: Mapping[str, np.ndarray], path: Path) -> None:
+    objects = [name for name, array in arrays.items() if np.asarray(array).dtype == object]
+    if objects:
+        raise ValueError(f"arrays: {objects[0]!r} holds Python objects, expected numbers or text")
     with open(path, "wb") as stream:
         np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
 
 
 def _write_json(values: Any, path: Path) -> None:
-    path.write_text(json.dumps(values, indent=1, sort_keys=True, default=_plain) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(_plain(values), indent=1, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def _plain(value: Any) -> Any:
-    """Numpy scalars and arrays as JSON has them."""
+    """Values as JSON has them: numpy scalars and arrays become numbers and lists, and what is not finite null."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray | list | tuple):
+        return [_plain(item) for item in value]
     if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    raise TypeError(f"results: cannot store a value of type {type(value).__name__} as JSON")
+        value = value.item()
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    raise ValueError(f"results: cannot store a value of type {type(value).__name__} as JSON")
 
 
 def _read_arrays(path: Path) -> dict[str, np.ndarray]:
@@ -265,11 +284,16 @@ class Run:
         The chapter that is running, such as ``"02_contrastive_training"``.
     parameters : dict
         What the whole run shares: data set, number of galaxies, profile, seed.
+    code : str
+        Fingerprint of the chapter's code, taken when the run was opened: what is edited later did not make artifacts.
+    read : dict
+        Checksums of the artifacts read so far.
     """
 
     directory: Path
     chapter: str
     parameters: dict[str, Any]
+    code: str
     read: dict[str, str] = field(default_factory=dict)
 
     def path(self, name: str) -> Path:
@@ -298,8 +322,10 @@ class Run:
             If the suffix has no format.
         """
         suffix = Path(name).suffix
-        if suffix not in _FORMATS:
-            raise ValueError(f"name: found {name!r}, expected a suffix among {', '.join(_FORMATS)}")
+        if suffix not in _FORMATS or Path(name).name != name:
+            raise ValueError(
+                f"name: found {name!r}, expected a plain file name with a suffix among {', '.join(_FORMATS)}"
+            )
         target = self.path(name)
         with atomic_path(target) as temporary:
             _FORMATS[suffix][0](value, temporary)
@@ -310,7 +336,7 @@ class Run:
                 {
                     "chapter": self.chapter,
                     "parameters": self.parameters,
-                    "code": self._fingerprint(self.chapter),
+                    "code": self.code,
                     "inputs": self.read,
                     "sha256": file_sha256(target),
                     "versions": _versions(),
@@ -341,7 +367,7 @@ class Run:
             Naming the artifact, what is wrong with it, the chapter that makes it and the command to run.
         """
         chapter, _, file = name.partition("/")
-        if chapter not in ROOMS or not file:
+        if chapter not in ROOMS or Path(file).name != file or Path(file).suffix not in _FORMATS:
             raise ValueError(
                 f"name: found {name!r}, expected '<chapter>/<file>' with a chapter among {', '.join(ROOMS)}"
             )
@@ -353,7 +379,11 @@ class Run:
         """Return the artifact's sha256, or raise what is wrong with it."""
         if not target.is_file() or not _sidecar(target).is_file():
             raise self._refusal(name, "it does not exist")
-        record = json.loads(_sidecar(target).read_text(encoding="utf-8"))
+        try:
+            record = json.loads(_sidecar(target).read_text(encoding="utf-8"))
+            record = {key: record[key] for key in ("chapter", "parameters", "code", "inputs", "sha256")}
+        except (json.JSONDecodeError, KeyError, TypeError):
+            raise self._refusal(name, "the record beside it is damaged") from None
         if file_sha256(target) != record["sha256"]:
             raise self._refusal(name, "its checksum is not the one recorded: writing it was cut off, or it was edited")
         for key in sorted(self.parameters.keys() | record["parameters"].keys()):
@@ -372,16 +402,23 @@ class Run:
         return record["sha256"]
 
     def _fingerprint(self, chapter: str) -> str:
-        return _code_fingerprint(chapter, self.parameters.get("profile", "book"), self.directory.parent.parent)
+        return _code_fingerprint(
+            chapter, self.parameters.get("profile", "book"), _notebook_folder(self.directory.parent.parent)
+        )
 
     def _refusal(self, name: str, why: str) -> ArtifactError:
         chapter = name.partition("/")[0]
         return ArtifactError(
             f"Chapter {self.chapter} needs {name} of run {self.directory.name!r}, but {why}.\n"
             f"Chapter {chapter} makes it. Run:\n"
-            f"    make chapter CHAPTER={chapter} PROFILE={self.parameters.get('profile', 'book')}\n"
+            f"    make chapter CHAPTER={chapter} PROFILE={self.directory.name}\n"
             f"or execute notebooks/{chapter}.ipynb with the same parameters as this chapter."
         )
+
+
+def _notebook_folder(root: Path) -> Path:
+    """Folder of the chapters: the working directory, where they execute, or the project's."""
+    return Path.cwd() if any(Path.cwd().glob("01_*.ipynb")) else root / "notebooks"
 
 
 def _sidecar(path: Path) -> Path:
@@ -431,4 +468,6 @@ def open_run(
     profile_settings(parameters.get("profile", "book"))
     directory = Path(root or project_root()) / "runs" / name
     (directory / chapter).mkdir(parents=True, exist_ok=True)
-    return Run(directory, chapter, dict(parameters))
+    plain = _plain(parameters)
+    run = Run(directory, chapter, plain, "")
+    return replace(run, code=run._fingerprint(chapter))

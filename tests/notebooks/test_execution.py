@@ -10,8 +10,9 @@ from typing import Any
 import nbformat
 import papermill
 import pytest
+from nbclient.exceptions import DeadKernelError
 
-from tools.execute import ParameterError, check_parameters, execute, overrides
+from tools.execute import ParameterError, check_parameters, execute, main, overrides, read_parameters
 from tools.stage import StagingError, clean_notebook
 
 PARAMETERS = 'run: str = "book"\nrate: float = 0.5\nsteps: int = 3\nfast: bool = False'
@@ -65,6 +66,58 @@ def test_a_missing_or_second_parameters_cell_is_refused(tmp_path: Path) -> None:
 def test_an_annotation_we_cannot_check_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ParameterError, match="'sizes' has the annotation"):
         check_parameters(write(tmp_path / "a.ipynb", "sizes: list = [1]"), {})
+
+
+def test_a_default_that_is_no_literal_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ParameterError, match=r"a.ipynb: parameter 'steps' has the default len\('ab'\), expected a lit"):
+        check_parameters(write(tmp_path / "a.ipynb", "steps: int = len('ab')"), {})
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"- run\n- seed\n", r"found \['run', 'seed'\], expected lines of the form 'name: value'"),
+        (b"smoke", "found 'smoke', expected lines"),
+        (b"0", "found 0, expected lines"),
+        (b"1: 2", "found {1: 2}, expected lines"),
+        (b"run: [a", "found no valid YAML"),
+        (b"run: \xff\xfe", "found no valid YAML"),
+    ],
+)
+def test_a_file_that_holds_no_parameters_is_refused_by_name(
+    tmp_path: Path, content: bytes, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_bytes(content)
+    with pytest.raises(ParameterError, match=f"mine.yaml: {message}"):
+        read_parameters(file)
+    assert main(["-f", str(file), "--output", str(tmp_path / "out")]) == 2
+    assert "mine.yaml" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_empty_file_of_parameters_changes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("# nothing yet\n", encoding="utf-8")
+    assert read_parameters(tmp_path / "mine.yaml") == {}
+
+
+def test_a_kernel_that_dies_leaves_its_notebook_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "notebooks").mkdir()
+    source = write(
+        tmp_path / "notebooks" / "01_data.ipynb", PARAMETERS, "print('so far')", "import os; os.kill(os.getpid(), 9)"
+    )
+    with pytest.raises(DeadKernelError):
+        execute(source, tmp_path / "out.ipynb", {})
+    assert outputs(tmp_path / "out.failed.ipynb") == "so far\n"
+    assert not (tmp_path / "out.ipynb").exists() and not list(tmp_path.glob("*.running.ipynb"))
+    monkeypatch.setattr("tools.execute.ROOT", tmp_path)
+    monkeypatch.setattr("tools.execute.chapters", lambda: ["01_data"])
+    (tmp_path / "mine.yaml").write_text("steps: 4\n", encoding="utf-8")
+    assert main(["-f", str(tmp_path / "mine.yaml"), "--output", str(tmp_path / "executed")]) == 1
+    assert "01_data: kernel died (out of memory?)" in capsys.readouterr().err
+    assert outputs(tmp_path / "executed" / "01_data.failed.ipynb") == "so far\n"
 
 
 def test_a_whole_number_is_a_float_and_defaults_are_no_overrides(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ from helpers.causal import (
     CausalGraph,
     benjamini_hochberg,
     bootstrap_edges,
-    discover,
     local_test,
     pc_graph,
     sample_test,
@@ -172,6 +171,11 @@ def test_local_test_refuses(change, message):
         ({"latent": np.arange(30.0), "reference_index": np.zeros((4, 3), int)}, "found 4 rows, expected 30"),
         ({"reference_index": np.zeros((30, 3), int)}, "without latent"),
         ({"query": np.ones(30)}, "index: none of the 1 neighbourhoods"),
+        # One galaxy that differs lands outside the only neighbourhood in a third of the permutations.
+        (
+            {"query": np.eye(30)[0], "n_permutations": 60},
+            r"query: \d+ of 60 permutations leave no neighbourhood in which it varies",
+        ),
         ({"index": np.arange(5)[None, :]}, "too few for fits in half"),
     ],
 )
@@ -247,6 +251,22 @@ def test_bootstrap_frequencies(variables):
     pd.testing.assert_frame_equal(table.reset_index(), bootstrap_edges(variables[["a", "b", "c"]], 10, seed=1))
 
 
+def test_a_resample_without_the_rare_value_is_drawn_again(variables):
+    # Two rows in 200 differ: one resample in seven misses both, and forty draws without a miss are as likely
+    # as 0.002.
+    frame = variables.loc[:199, ["a", "c"]].assign(rare=np.r_[1.0, -1.0, np.zeros(198)])
+    table = bootstrap_edges(frame, 40, seed=2).set_index(["a", "b"])
+    assert np.isfinite(table.to_numpy()).all() and table.loc[("a", "c"), "any"] == 1
+    pd.testing.assert_frame_equal(table.reset_index(), bootstrap_edges(frame, 40, seed=2))
+
+
+def test_resamples_that_never_vary_are_refused(monkeypatch, variables):
+    monkeypatch.setattr("helpers.causal.discovery._MOST_DRAWS", 1)
+    frame = variables.loc[:199, ["a", "c"]].assign(rare=np.r_[1.0, np.zeros(199)])
+    with pytest.raises(ValueError, match=r"in each of 1 resamples columns \['rare'\] are constant"):
+        bootstrap_edges(frame, 40)
+
+
 @pytest.mark.parametrize(
     ("change", "options", "message"),
     [
@@ -259,7 +279,11 @@ def test_bootstrap_frequencies(variables):
             {},
             "found 5 rows without nulls of 2000, expected at least",
         ),
+        ({"b": 1j}, {}, r"columns \['b'\] are not numeric, of type complex128"),
         ({}, {"alpha": 1.0}, "alpha: found 1.0"),
+        ({}, {"alpha": "0.01"}, "alpha: found '0.01', expected a number"),
+        ({}, {"alpha": None}, "alpha: found None"),
+        ({}, {"alpha": True}, "alpha: found True"),
         ({}, {"test": "magic"}, "test: found 'magic', expected one of"),
         ({}, {"tiers": {"q": 0}}, "tiers: found 'q'"),
         ({}, {"tiers": {"a": -1}}, "tiers: found -1 for 'a'"),
@@ -271,14 +295,15 @@ def test_pc_graph_refuses(variables, change, options, message):
 
 
 def test_other_refusals_of_discovery(variables):
-    with pytest.raises(ValueError, match=r"method: found 'fci', expected one of \['pc'\]"):
-        discover(variables, "fci")
-    with pytest.raises(ValueError, match=r"method: found 'fci', expected one of \['pc'\]"):
-        bootstrap_edges(variables, 3, method="fci")
     with pytest.raises(ValueError, match="n_bootstrap: found 0"):
         bootstrap_edges(variables, 0)
+    with pytest.raises(ValueError, match="n_bootstrap: found 2.5"):
+        bootstrap_edges(variables, 2.5)
     with pytest.raises(ValueError, match="at least two different names"):
         pc_graph(variables[["a"]])
+    for function in (pc_graph, bootstrap_edges):
+        with pytest.raises(ValueError, match="frame: found ndarray, expected a DataFrame"):
+            function(variables.to_numpy())
 
 
 # Graphs

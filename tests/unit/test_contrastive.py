@@ -181,6 +181,13 @@ def test_bins_clip_and_hold_their_edges():
     bins = MassBins()
     assert bins.width == pytest.approx(0.0125)
     assert bins.labels(np.array([5.0, 6.0, 6.01249, 6.0126, 12.5, 13.0])).tolist() == [0, 0, 0, 1, 519, 519]
+    for count in (26, 130, 520):
+        coarse = MassBins(count)
+        assert coarse.labels(coarse.edges[:-1]).tolist() == list(range(count))
+        assert coarse.labels(np.nextafter(coarse.edges[1:], 0)).tolist() == list(range(count))
+    for bad in ({"count": 1}, {"count": 5.5}, {"count": "5"}, {"high": np.inf}, {"low": 13.0}):
+        with pytest.raises(ValueError, match="bins: found"):
+            MassBins(**bad)
     assert default_n_bins(7_000) == 130 and default_n_bins(110_000) == 520 and 520 % default_n_bins(420) == 0
     with pytest.raises(ValueError, match="1 of 2 values are not finite"):
         bins.labels(np.array([10.0, np.nan]))
@@ -301,6 +308,30 @@ def test_killed_training_resumes_and_ends_in_the_same_weights(tmp_path):
     pd.testing.assert_frame_equal(resumed, whole)
 
 
+def test_test_galaxies_change_nothing_that_is_learnt():
+    sample = toy_sample()
+    test = (sample.split == "test").to_numpy()
+    changed = sample.catalog.assign(
+        a=np.where(test, 100 * sample.catalog["b"], sample.catalog["a"]), lgm_tot_p50=np.where(test, 8.0, sample.mass)
+    )
+    other = Sample.from_frame(changed, split=sample.split)
+    first, second = (train(each, ["a", "b"], "smoke", steps=40) for each in (sample, other))
+    assert first.scaling == second.scaling and first.verdict == second.verdict
+    pd.testing.assert_frame_equal(first.history, second.history)
+    pd.testing.assert_frame_equal(embed(first, sample), embed(second, sample))
+
+
+def test_validation_galaxies_change_no_scaling():
+    sample = toy_sample()
+    validation = (sample.split == "validation").to_numpy()
+    changed = sample.catalog.assign(a=np.where(validation, 99.0, sample.catalog["a"]))
+    scalings = [
+        train(Sample.from_frame(each, split=sample.split), ["a"], "smoke", steps=2).scaling
+        for each in (sample.catalog, changed)
+    ]
+    assert scalings[0] == scalings[1]
+
+
 def test_checkpoint_of_other_settings_is_not_resumed(tmp_path):
     sample = toy_sample()
     for seed, steps in ((0, 20), (1, 20), (0, 30)):
@@ -321,11 +352,26 @@ def test_training_refusals():
     sample = toy_sample()
     with pytest.raises(ValueError, match="device: found 'tpu'"):
         train(sample, ["a"], "smoke", device="tpu")
+    if not torch.cuda.is_available():
+        with pytest.raises(ValueError, match="device: found 'cuda', which this machine does not have"):
+            train(sample, ["a"], "smoke", device="cuda")
+    for rows in (np.arange(400), np.zeros(40, int), np.ones(400, bool), sample.rows("test")):
+        with pytest.raises(ValueError, match="rows: found repeated numbers or rows outside the training split"):
+            train(sample, ["a"], "smoke", rows=rows)
+    for change in ({"steps": 0}, {"batch_size": -1}, {"evaluate_every": 0}, {"n_shared": 0}, {"encoder_hidden": (0,)}):
+        with pytest.raises(ValueError, match=f"ContrastiveConfig.{next(iter(change))}: found"):
+            train(sample, ["a"], "smoke", **change)
+    with pytest.raises(ValueError, match="precision: found 'bf16-true'"):
+        train(sample, ["a"], "smoke", precision="bf16-true")
+    with pytest.raises(ValueError, match="seed: found -1"):
+        train(sample, ["a"], "smoke", seed=-1)
+    with pytest.raises(ValueError, match="holds the target"):
+        train(sample, ["a", "lgm_tot_p50"], "smoke")
     with pytest.raises(ValueError, match="keep: found 'first'"):
         train(sample, ["a"], "smoke", keep="first")
     with pytest.raises(ValueError, match="unknown setting 'batchsize'"):
         train(sample, ["a"], "smoke", batchsize=3)
     with pytest.raises(ValueError, match="found 5 training"):
-        train(sample, ["a"], "smoke", rows=np.arange(5))
+        train(sample, ["a"], "smoke", rows=sample.rows("train")[:5])
     with pytest.raises(FloatingPointError, match="not finite at step"):
         train(sample, ["a"], "smoke", steps=50, learning_rate=1e30)

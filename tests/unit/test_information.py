@@ -1,5 +1,7 @@
 """The information room: arithmetic, refusals, and what estimates promise."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,13 +15,14 @@ from helpers.information import (
     decompose,
     decompose_inputs,
     estimate_information,
+    estimators,
     mass_prior,
     noise_bias,
     plugin_entropy,
     pointwise_information,
     quantile_bins,
 )
-from helpers.information.estimators import exchange
+from helpers.information.estimators import Laboratory, exchange
 from helpers.information.fitting import Calibration, calibrate, information_network
 from helpers.inputs import resolve
 from helpers.survey import Sample
@@ -86,6 +89,15 @@ def test_the_smoothed_prior_adds_half_a_galaxy_to_each_bin():
             "1 of 1 held-out galaxies lie in bins where the prior is zero; set smoothing=0.5",
         ),
         (([0.1], [10.0], None, 520, (6, 12.5), -1.0), "smoothing: found -1.0"),
+        (([0.1], [10.0], None, 520, (6, 12.5), np.inf), "smoothing: found inf"),
+        (([0.1], [10.0], None, 520, (6, 12.5), "0.5"), "smoothing: found '0.5'"),
+        (([0.1], [10.0], None, 20.0), "bins: found 20.0, expected a whole number"),
+        (([0.1], [10.0], None, True), "bins: found True"),
+        (([0.1], [10.0], None, 1), "bins: found 1"),
+        (([0.1], [10.0], None, 20, (6, np.inf)), "range: found .* expected two increasing finite numbers"),
+        (([0.1], [10.0], None, 20, (12, 6)), "range: found"),
+        (([0.1], [10.0], None, 20, 6), "range: found 6"),
+        (([0.1], [10.0], None, 20, (6, 8, 12)), "range: found"),
     ],
 )
 def test_pointwise_information_refuses(arguments, message):
@@ -131,6 +143,16 @@ def test_groups_are_the_decomposition_of_each_group():
     np.testing.assert_allclose(table.loc["passive", "mean"], alone["mean"])
 
 
+def test_galaxies_without_a_group_are_counted_and_in_no_block():
+    values = np.random.default_rng(4).normal(size=(3, 100))
+    group = np.array(["passive", "forming", None, None] * 25, dtype=object)
+    table = decompose(*values).mean(bootstrap=0, groups=group)
+    assert table.attrs == {"n_held_out": 100, "n_dropped": 0, "n_ungrouped": 50}
+    assert set(table.index.get_level_values("group")) == {"passive", "forming"}
+    with pytest.raises(ValueError, match="groups: the labels of all 100 held-out galaxies are null"):
+        decompose(*values).mean(bootstrap=0, groups=np.full(100, np.nan))
+
+
 def test_decompose_refuses():
     with pytest.raises(ValueError, match="i12: found 1 values, expected 2, as in i1"):
         decompose([0.0, 1.0], [0.0, 1.0], [0.0])
@@ -140,8 +162,15 @@ def test_decompose_refuses():
         decompose([np.nan], [0.0], [0.0]).mean()
     with pytest.raises(ValueError, match="groups: found 2 labels"):
         decompose([0.0], [0.0], [0.0]).mean(groups=["a", "b"])
-    with pytest.raises(ValueError, match="error: found negative"):
-        noise_bias([0.0], [0.0], [0.0], -1.0)
+    for arguments, options, message in (
+        (([0.0], [0.0], [0.0], -1.0), {}, "error: found negative"),
+        (([np.nan], [0.0], [0.0], 0.1), {}, "none of 1 galaxies has all three values"),
+        (([0.0], [0.0], [0.0], 0.1), {"n_draws": 0}, "n_draws: found 0"),
+        (([0.0], [0.0], [0.0], 0.1), {"n_draws": 2.5}, "n_draws: found 2.5"),
+        (([0.0], [0.0], [0.0], 0.1), {"scales": (1.0, np.nan, 2.0)}, "scales: found .* expected at least two finite"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            noise_bias(*arguments, **options)
 
 
 def test_the_published_widths_have_the_published_number_of_parameters():
@@ -224,21 +253,255 @@ def test_a_reused_part_is_fitted_once_and_another_sample_is_not_mistaken_for_it(
     assert len(reuse) == 6
 
 
+def disturbed(sample: Sample, part: str) -> Sample:
+    """The sample with other inputs and masses in one part of the split, far from the true ones."""
+    rng, rows = np.random.default_rng(9), sample.rows(part)
+    catalog = sample.catalog.copy()
+    for column in ("x", "y"):
+        catalog.loc[rows, column] = 300 + 200 * rng.standard_normal(len(rows))
+    catalog.loc[rows, "lgm_tot_p50"] = rng.uniform(6.1, 12.4, len(rows))
+    return Sample.from_frame(catalog, split=sample.split)
+
+
+@pytest.mark.parametrize("seeds", [(0,), (0, 1)])
+@pytest.mark.parametrize(
+    ("inputs", "options"),
+    [
+        (["x"], {"estimator": "separate"}),
+        (["x"], {"estimator": "nested"}),
+        (["x", "y"], {"estimator": "nested", "base": ["x"]}),
+        (["x", "y"], {"estimator": "amortised"}),
+    ],
+    ids=["separate", "part", "union", "amortised"],
+)
+def test_nothing_that_is_chosen_depends_on_test_galaxies(sample, inputs, options, seeds):
+    before, after = (
+        estimate_information(each, inputs, seeds=seeds, device="cpu", **options, **TINY)
+        for each in (sample, disturbed(sample, "test"))
+    )
+    for name in ("temperature", "contamination", "validation_cross_entropy"):
+        assert getattr(before, name) == getattr(after, name), name
+    assert before.settings["best_steps"] == after.settings["best_steps"]
+    assert after.mean < before.mean - 1  # the change was large where it may be seen
+
+
+def test_refits_are_calibrated_without_test_galaxies(sample):
+    settings = InformationConfig(**TINY)
+    fits = [
+        Laboratory(each, settings, device="cpu", resample=False, reuse=None).part(["x"], 0)
+        for each in (sample, disturbed(sample, "test"))
+    ]
+    assert fits[0].calibration == fits[1].calibration
+    for part in ("train", "validation"):
+        np.testing.assert_array_equal(fits[0].log_probability[part], fits[1].log_probability[part])
+
+
+@pytest.mark.parametrize("part", ["validation", "test"])
+def test_scaling_prior_and_first_weights_depend_on_training_galaxies_alone(sample, part):
+    first, second = (
+        Laboratory(each, InformationConfig(**TINY), device="cpu", resample=False, reuse=None)
+        for each in (sample, disturbed(sample, part))
+    )
+    np.testing.assert_array_equal(first.prior, second.prior)
+    scalings = [each.features(each.resolve(["x", "y"]), each.sample.catalog)[0] for each in (first, second)]
+    assert scalings[0] == scalings[1]
+    weights = [each.ensemble(scaling, 0).state_dict() for each, scaling in zip((first, second), scalings, strict=True)]
+    assert all((weights[0][name] == weights[1][name]).all() for name in weights[0])
+
+
+@pytest.mark.parametrize("resample", [False, True])
+def test_out_of_fold_predictions_of_noise_do_not_beat_the_prior(resample):
+    rng = np.random.default_rng(12)
+    frame = pd.DataFrame(rng.standard_normal((420, 5)), columns=list("abcde"))
+    frame["lgm_tot_p50"] = 10 + 0.5 * rng.standard_normal(420)
+    noise = Sample.from_frame(frame, split=pd.Series(np.repeat(["train", "validation", "test"], [300, 60, 60])))
+    # Large, long and not stopped: a network that saw a galaxy knows its mass by heart.
+    config = InformationConfig(
+        **TINY | {"encoder_hidden": (128, 128), "steps": 400, "keep": "last", "calibrate": False, "weight_decay": 0.0}
+    )
+    laboratory = Laboratory(noise, config, device="cpu", resample=resample, reuse=None)
+    rows = noise.rows("train")
+    label = laboratory.label[rows]
+    fit = laboratory.part(list("abcde"), 0)
+    own = np.arange(len(rows)), label
+    gain = fit.log_probability["train"][own] - np.log(laboratory.prior[label])
+    assert gain.mean() < 4 * gain.std() / np.sqrt(len(rows))
+    assert gain.mean() < -0.5  # it did overfit: what it learned by heart misleads it elsewhere
+    # A few galaxies that misled it very much could hide others that it had seen; probabilities are bounded, and
+    # on average as high in a galaxy's own bin as in another galaxy's.
+    probability = np.exp(fit.log_probability["train"])
+    excess = probability[own] - probability @ (np.bincount(label, minlength=laboratory.bins.count) / len(rows))
+    assert excess.mean() < 4 * excess.std() / np.sqrt(len(rows))
+
+
+def test_seeds_may_come_from_a_generator(sample):
+    given = estimate_information(sample, ["x"], seeds=(seed for seed in range(2)), device="cpu", **TINY)
+    assert given.settings["seeds"] == [0, 1] and len(given.repeats) == 2
+    pair = decompose_inputs(sample, ["x"], ["y"], seeds=iter([np.int64(0)]), placebo=False, device="cpu", **TINY)
+    assert pair.estimates[2].settings["seeds"] == [0] and len(pair.repeats) == 1
+
+
+def test_the_first_part_that_leaves_something_to_add_is_the_base():
+    rng = np.random.default_rng(3)
+    frame = pd.DataFrame(
+        rng.uniform(0.1, 1, (400, 7)), columns=["w1mpro", "w2mpro", "w3mpro", "w1sigmpro", "w2sigmpro", "EBV", "z"]
+    )
+    frame["lgm_tot_p50"] = 9 + frame["w1mpro"]
+    wise = Sample.from_frame(frame, split=pd.Series(np.repeat(["train", "validation", "test"], [240, 60, 100])))
+    reuse: dict = {}
+    estimate_information(wise, "Mir+Mw1", reuse=reuse, device="cpu", **TINY)
+    assert [key[1].name for key in reuse] == ["Mw1", "Mw1"] and {key[0] for key in reuse} == {"part", "union"}
+
+
+@pytest.fixture
+def untrainable(monkeypatch):
+    """Forbid training when called."""
+
+    def refuse(*arguments, **options):
+        raise AssertionError("a network was trained")
+
+    return lambda: monkeypatch.setattr(estimators, "fit_ensemble", refuse)
+
+
+def assert_same_estimates(first, second):
+    for name in ("pointwise", "cross_entropy", "pit", "predicted_mass", "repeats"):
+        np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
+    for name in ("interval", "validation_cross_entropy", "temperature", "contamination", "settings"):
+        assert getattr(first, name) == getattr(second, name)
+
+
+@pytest.mark.parametrize("estimator", ["nested", "separate", "amortised"])
+def test_a_later_process_finds_every_finished_fit(sample, tmp_path, untrainable, estimator):
+    options = {"estimator": estimator, "seeds": (0, 1), "device": "cpu", "checkpoint_dir": tmp_path / "fits", **TINY}
+    pair = decompose_inputs(sample, ["x"], ["y"], **options)
+    alone = None if estimator == "amortised" else estimate_information(sample, ["x"], **options)
+    files = {path.name for path in (tmp_path / "fits").iterdir()}
+    assert len(files) == {"nested": 10, "separate": 6, "amortised": 2}[estimator]
+    untrainable()
+    again = decompose_inputs(sample, ["x"], ["y"], **options)
+    for first, second in zip(pair.estimates, again.estimates, strict=True):
+        assert_same_estimates(first, second)
+    pd.testing.assert_frame_equal(pair.mean(), again.mean())
+    if alone is not None:
+        assert_same_estimates(alone, estimate_information(sample, ["x"], **options))
+    assert {path.name for path in (tmp_path / "fits").iterdir()} == files
+
+
+@pytest.fixture
+def trained(monkeypatch) -> list[str]:
+    """Names of the networks that were trained."""
+    names, train = [], estimators.fit_ensemble
+
+    def record(*arguments, **options):
+        names.append(options["name"])
+        return train(*arguments, **options)
+
+    monkeypatch.setattr(estimators, "fit_ensemble", record)
+    return names
+
+
+def test_a_killed_computation_goes_on_after_its_last_finished_fit(sample, tmp_path, trained, monkeypatch):
+    options = {"base": ["x"], "device": "cpu", **TINY}
+    whole = estimate_information(sample, ["x", "y"], **options)
+    assert trained == ["x", "x+y"]
+    recorded = estimators.fit_ensemble
+
+    def killed(*arguments, **settings):
+        if settings["name"] == "x+y":
+            raise KeyboardInterrupt
+        return recorded(*arguments, **settings)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(estimators, "fit_ensemble", killed)
+        estimate_information(sample, ["x", "y"], checkpoint_dir=tmp_path, **options)
+    resumed = estimate_information(sample, ["x", "y"], checkpoint_dir=tmp_path, **options)
+    assert trained == ["x", "x+y", "x", "x+y"]
+    assert_same_estimates(whole, resumed)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda whole: b"",
+        lambda whole: whole[: len(whole) // 2],
+        lambda whole: whole[:5000] + bytes([whole[5000] ^ 255]) + whole[5001:],
+    ],
+    ids=["empty", "cut off", "one byte"],
+)
+def test_a_damaged_fit_is_trained_again(sample, tmp_path, trained, damage):
+    options = {"device": "cpu", "checkpoint_dir": tmp_path, **TINY}
+    first = estimate_information(sample, ["x"], **options)
+    (file,) = tmp_path.iterdir()
+    whole = file.read_bytes()
+    file.write_bytes(damage(whole))
+    assert_same_estimates(first, estimate_information(sample, ["x"], **options))
+    assert trained == ["x", "x"]
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [whole]
+
+
+@pytest.mark.parametrize("change", ["data", "split", "config", "seed", "code", "torch", "base"])
+def test_a_fit_of_anything_else_is_not_taken_for_it(sample, tmp_path, monkeypatch, untrainable, change):
+    options = {"device": "cpu", "checkpoint_dir": tmp_path, "base": ["x"], **TINY}
+    estimate_information(sample, ["x", "y"], **options)
+    catalog, split = sample.catalog.copy(), sample.split.copy()
+    if change == "data":
+        catalog.loc[399, "y"] += 1e-9
+    elif change == "split":
+        split[[0, 399]] = split[[399, 0]].to_numpy()
+    elif change == "config":
+        options |= {"weight_decay": 0.02}
+    elif change == "seed":
+        options |= {"seeds": (1,)}
+    elif change == "code":
+        monkeypatch.setattr(estimators, "library_fingerprint", lambda room: "other" if room == "contrastive" else "")
+    elif change == "torch":
+        monkeypatch.setattr(estimators.torch, "__version__", "0.0")
+    else:
+        options |= {"base": ["y"]}
+    untrainable()
+    with pytest.raises(AssertionError, match="a network was trained"):
+        estimate_information(Sample.from_frame(catalog, split=split), ["x", "y"], **options)
+
+
+def test_a_file_is_no_folder_for_checkpoints(sample, tmp_path):
+    (tmp_path / "fits").write_text("")
+    with pytest.raises(ValueError, match="checkpoint_dir: found the file"):
+        estimate_information(sample, ["x"], checkpoint_dir=tmp_path / "fits", device="cpu", **TINY)
+
+
 def test_estimates_refuse(sample):
     for arguments, message in (
         ({"estimator": "magic"}, "estimator: found 'magic', expected one of nested, separate, amortised"),
         ({"device": "abacus"}, "device: found 'abacus'"),
         ({"seeds": ()}, "seeds: found"),
         ({"seeds": (1, 1)}, "seeds: found"),
+        ({"seeds": 3}, "seeds: found 3, expected a sequence"),
+        ({"seeds": (True,)}, "seeds: found"),
+        ({"seeds": "01"}, "seeds: found"),
         ({"profile": "none"}, "profile: found 'none'"),
         ({"colour": 1}, "unknown setting 'colour'"),
         ({"n_folds": 1}, "n_folds: found 1"),
+        ({"n_folds": 241}, "n_folds: found 241 for 240 training galaxies"),
+        ({"n_bins": 1}, "n_bins: found 1"),
+        ({"steps": 0}, "InformationConfig.steps: found 0"),
+        ({"encoder_hidden": (0,)}, "InformationConfig.encoder_hidden"),
+        ({"learning_rate": np.nan}, "learning_rate: found nan"),
+        ({"smoothing": 0.0}, "smoothing: found 0.0"),
         ({"estimator": "separate", "base": ["x"]}, "base: found"),
     ):
         with pytest.raises(ValueError, match=message):
             estimate_information(sample, ["x"], **arguments)
     with pytest.raises(ValueError, match="missing"):
         estimate_information(sample, ["mass of the moon"])
+    with pytest.raises(ValueError, match="holds the target 'lgm_tot_p50'"):
+        estimate_information(sample, ["x", "lgm_tot_p50"])
+    words = replace(sample, catalog=sample.catalog.assign(word="spiral", phase=1j))
+    for column in ("word", "phase"):
+        with pytest.raises(ValueError, match=f"column '{column}': found values of type"):
+            estimate_information(words, ["x", column], device="cpu", **TINY)
+    for base in (["y"], ["x"], ["x", "y"]):  # of x: another column, all of it, more than it
+        with pytest.raises(ValueError, match="base: found .* expected a part of it"):
+            estimate_information(sample, ["x"], base=base, device="cpu", **TINY)
     with pytest.raises(ValueError, match="expected at least 40"):
         estimate_information(sample.take(np.r_[0:20, 240:400]), ["x"])
     with pytest.raises(ValueError, match="one of which holds the other"):

@@ -41,6 +41,15 @@ def test_union_counts_shared_columns_once(catalog):
 def test_catalogue_columns_are_an_input(catalog):
     found = resolve(["z", "petroMag_r", "petroMagErr_r"], catalog)
     assert found.main == ("z", "petroMag_r") and found.extra == ("EBV", "petroMagErr_r")
+    # A name with "sigma" in it is no error; an error alone is the input; no reddening where the catalogue has none.
+    bare = pd.DataFrame(columns=["sigma_v", "petroMagErr_r"], dtype=float)
+    assert resolve(["sigma_v"], bare).main == ("sigma_v",) and resolve(["sigma_v"], bare).extra == ()
+    assert resolve(["petroMagErr_r"], bare, errors_as_main=True).columns == ("petroMagErr_r",)
+
+
+def test_target_is_no_input(catalog):
+    with pytest.raises(ValueError, match="holds the target 'lgm_tot_p50'"):
+        resolve(["z", "lgm_tot_p50"], catalog, target="lgm_tot_p50")
 
 
 @pytest.mark.parametrize(

@@ -25,11 +25,22 @@ def test_backends_agree_with_all_distances(points, backend):
 
 @pytest.mark.parametrize("backend", ["faiss", "torch"])
 def test_a_far_offset_changes_nothing(points, backend):
-    # Multiples of 1/64 are exact in float32 at 1000 too, so a difference could only come from the search.
-    grid = np.round(points * 64) / 64
-    near = nearest_neighbours(grid, grid, 5, backend=backend)
-    far = nearest_neighbours(grid + 1000, grid + 1000, 5, backend=backend)
+    near = nearest_neighbours(points, points, 5, backend=backend)
+    far_points = points.astype(np.float64) + 1e6
+    far = nearest_neighbours(far_points, far_points, 5, backend=backend)
+    np.testing.assert_array_equal(near.index, far.index)
     np.testing.assert_allclose(near.distance, far.distance, atol=1e-6)
+
+
+@pytest.mark.parametrize("backend", ["faiss", "torch"])
+def test_tight_clusters_far_apart_keep_their_own_neighbours(backend):
+    rng = np.random.default_rng(3)
+    cluster = rng.normal(0, 0.01, (200, 4))
+    both = np.concatenate([cluster, cluster + 100])
+    found = nearest_neighbours(both, both, 5, backend=backend)
+    exact = cdist(both, both)
+    np.fill_diagonal(exact, np.inf)
+    np.testing.assert_allclose(found.distance, np.sort(exact, axis=1)[:, :5], rtol=1e-2)
 
 
 def test_self_is_left_out_or_kept_first(points):
@@ -56,7 +67,10 @@ def test_identifiers_tell_twins_apart(points):
         ({"k": 0}, "k: found 0, expected 1 to 499"),
         ({"k": 500}, "k: found 500, expected 1 to 499 for 500"),
         ({"backend": "ann"}, "backend: found 'ann'"),
+        ({"k": 5.0}, "k: found 5.0, expected a whole number"),
         ({"query_id": np.arange(500)}, "expected both or neither"),
+        ({"query_id": np.arange(1), "reference_id": np.arange(500)}, r"query_id: found shape \(1,\)"),
+        ({"query_id": np.arange(500), "reference_id": np.arange(600)}, r"reference_id: found shape \(600,\)"),
     ],
 )
 def test_options_are_checked(points, options, words):
@@ -107,3 +121,7 @@ def test_crps_against_its_definition_and_a_closed_form():
 def test_ensembles_are_checked():
     with pytest.raises(ValueError, match=r"found shapes \(3, 2\) and \(4,\)"):
         probability_integral_transform(np.zeros((3, 2)), np.zeros(4))
+    with pytest.raises(ValueError, match="not finite"):
+        probability_integral_transform(np.zeros((3, 2)), np.array([0, np.nan, 1]))
+    with pytest.raises(ValueError, match=r"found shapes \(3, 0\)"):
+        continuous_ranked_probability_score(np.zeros((3, 0)), np.zeros(3))

@@ -33,6 +33,7 @@ def test_artifacts_come_back_as_they_were(tmp_path):
     run.save("b.npz", arrays)
     run.save("c.safetensors", weights)
     run.save_results({"rmse": np.float64(0.25), "counts": np.array([1, 2]), "p": float("nan")})
+    assert os.stat(run.path("results.json")).st_mode & 0o444 == 0o444, "a result can be read by others"
 
     reader = run_for(tmp_path, "02_contrastive_training")
     pd.testing.assert_frame_equal(reader.load("01_data/a.parquet"), frame)
@@ -41,11 +42,12 @@ def test_artifacts_come_back_as_they_were(tmp_path):
     found, texts = reader.load("01_data/c.safetensors")
     np.testing.assert_array_equal(found["w"], weights[0]["w"])
     assert texts == weights[1]
-    assert reader.load("01_data/results.json")["rmse"] == 0.25
+    assert reader.load("01_data/results.json") == {"rmse": 0.25, "counts": [1, 2], "p": None}
 
 
 def test_missing_artifact_names_the_chapter_and_the_command(tmp_path):
-    with pytest.raises(ArtifactError, match=r"make chapter CHAPTER=02_contrastive_training PROFILE=smoke") as error:
+    # The parameter file bears the name of the run, which need not be that of the profile it asks for.
+    with pytest.raises(ArtifactError, match=r"make chapter CHAPTER=02_contrastive_training PROFILE=t\n") as error:
         run_for(tmp_path, "03_knn_estimation").load("02_contrastive_training/latent_Mopt.parquet")
     assert "Chapter 02_contrastive_training makes it" in str(error.value)
 
@@ -62,11 +64,20 @@ def test_edited_or_cut_off_artifact_is_refused(tmp_path):
     path.write_text('{"x": 2}\n')
     with pytest.raises(ArtifactError, match="checksum"):
         run_for(tmp_path, "02_contrastive_training").load("01_data/a.json")
+    for record in ("{", "{}", "[]"):
+        path.with_suffix(".meta.json").write_text(record)
+        with pytest.raises(ArtifactError, match="record beside it is damaged"):
+            run_for(tmp_path, "02_contrastive_training").load("01_data/a.json")
 
 
 def test_artifact_of_other_code_is_refused(tmp_path, monkeypatch):
     run_for(tmp_path, "01_data").save("a.json", {"x": 1})
+    before = run_for(tmp_path, "01_data")
     monkeypatch.setattr(runs, "_code_fingerprint", lambda *arguments: "another")
+    # Edited while the chapter ran: what it saves was made by the code it started with.
+    before.save("b.json", {"x": 1})
+    with pytest.raises(ArtifactError, match="code that made it has changed"):
+        run_for(tmp_path, "02_contrastive_training").load("01_data/b.json")
     with pytest.raises(ArtifactError, match="code that made it has changed"):
         run_for(tmp_path, "02_contrastive_training").load("01_data/a.json")
 
@@ -131,10 +142,15 @@ def test_unknown_names_are_refused(tmp_path):
         open_run("t", chapter="09_x", parameters=SHARED, root=tmp_path)
     with pytest.raises(ValueError, match="profile: found 'huge', expected one of smoke, book, full, paper"):
         run_for(tmp_path, "01_data", profile="huge")
-    with pytest.raises(ValueError, match="expected a suffix among"):
+    with pytest.raises(ValueError, match="with a suffix among"):
         run_for(tmp_path, "01_data").save("a.pickle", {})
-    with pytest.raises(ValueError, match="expected '<chapter>/<file>'"):
-        run_for(tmp_path, "01_data").load("catalog.parquet")
+    for name in ("catalog.parquet", "01_data/../x.json", "01_data/x.txt"):
+        with pytest.raises(ValueError, match="expected '<chapter>/<file>'"):
+            run_for(tmp_path, "01_data").load(name)
+    with pytest.raises(ValueError, match="expected a plain file name"):
+        run_for(tmp_path, "01_data").save("../a.json", {})
+    with pytest.raises(ValueError, match="'s' holds Python objects"):
+        run_for(tmp_path, "01_data").save("a.npz", {"s": np.array([None, 1])})
 
 
 def test_settings_are_checked_against_the_configuration():

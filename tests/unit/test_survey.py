@@ -69,18 +69,25 @@ def test_split_has_the_stated_shares_and_never_changes_side(mini):
     )
 
 
-@given(st.floats(0, 360, exclude_max=True), st.floats(-90, 90), st.floats(-3e-6, 3e-6))
-def test_split_forgives_the_last_digits_of_a_position(ra, dec, change):
-    ra, dec = round(ra, 4), round(dec, 4)
-    here = pd.DataFrame({"ra": [ra, ra + 360], "dec": [dec, dec]})
-    there = here + change
-    assert len(set(position_hash(here)) | set(position_hash(there))) == 1
+@given(st.integers(0, 35_999), st.integers(-8_999, 8_999), st.floats(-0.0049, 0.0049), st.floats(-0.0049, 0.0049))
+def test_galaxies_of_one_cell_share_a_side(ra, dec, to_east, to_north):
+    centre = pd.DataFrame({"ra": [ra * 0.01, ra * 0.01 + 360], "dec": [dec * 0.01] * 2})
+    near = centre + [to_east, to_north]
+    assert len(set(position_hash(centre)) | set(position_hash(near))) == 1
+
+
+def test_another_measurement_of_the_position_rarely_changes_the_side(mini):
+    moved = mini.catalog[["ra", "dec"]] + np.random.default_rng(0).normal(0, 0.1 / 3600, (len(mini), 2))
+    assert (position_split(moved) != mini.split).mean() < 0.005
 
 
 def test_smaller_sample_is_part_of_a_larger_one(data_cache, mini):
     small, larger = (load_sample("sdss-mini", n, seed=3, cache_dir=data_cache) for n in (50, 400))
     assert set(small.catalog.index) < set(larger.catalog.index)
     assert set(load_sample("sdss-mini", 50, seed=4, cache_dir=data_cache).catalog.index) != set(small.catalog.index)
+    assert small.provenance["nulls"] == small.null_counts().to_dict()
+    with pytest.raises(ValueError, match="n_galaxies: found 300.5, expected a whole number"):
+        load_sample("sdss-mini", 300.5, cache_dir=data_cache)
     with pytest.raises(ValueError, match="n_galaxies: found 10001, expected 1 to 10000"):
         load_sample("sdss-mini", 10_001, cache_dir=data_cache)
 
@@ -108,7 +115,9 @@ def test_sentinels_become_null_but_bright_fluxes_stay():
     )
     assert found["w1mpro"].isna().tolist() == [True, True, False, True]
     assert found["petroFlux_r"].isna().tolist() == [False, True, False, False]
-    assert found["n"].tolist() == [9999, 1, 2, 3]
+    # Integers too: a CSV without decimals.
+    assert np.isnan(found["n"][0]) and found["n"].tolist()[1:] == [1, 2, 3]
+    assert null_sentinels(pd.DataFrame({"objID": [10**18, 1]}))["objID"].tolist() == [10**18, 1]
 
 
 def test_tables_of_three_formats_are_one_sample(tmp_path):
@@ -129,9 +138,13 @@ def test_tables_of_three_formats_are_one_sample(tmp_path):
     [
         ({"lgm_tot_p50": np.full(40, 3e10)}, "expected log10 of solar masses"),
         ({"lgm_tot_p50": np.r_[np.nan, np.full(39, 10.0)]}, "1 of 40 values are null"),
-        ({"lgm_tot_p50": ["x"] * 40}, "found values of type"),
+        ({"lgm_tot_p50": ["x"] * 40}, "column 'lgm_tot_p50': found values of type"),
         ({"objID": np.r_[1, 1, np.arange(2, 40)]}, "identifier objID=1 stands twice"),
         ({"ra": np.r_[np.nan, np.zeros(39)]}, "column 'ra' has 1 nulls"),
+        ({"ra": ["x"] * 40}, "column 'ra': found values of type"),
+        ({"petroMag_r": ["x"] * 40}, "column 'petroMag_r': found values of type"),
+        ({"dec": np.full(40, 500.0)}, "column 'dec' reaches 500"),
+        ({"mjd": np.full(40, 53_000)}, "column 'mjd': every value counts as a survey's sentinel"),
     ],
 )
 def test_bad_columns_are_refused(change, words):
@@ -143,10 +156,14 @@ def test_other_bad_samples_are_refused():
     good = frame()
     with pytest.raises(ValueError, match="target column 'mass' is missing"):
         Sample.from_frame(good, target="mass")
-    with pytest.raises(ValueError, match="column 'dec' is missing, which the split by position needs"):
+    with pytest.raises(ValueError, match="column 'dec' is missing, needed to split by position"):
         Sample.from_frame(good.drop(columns="dec"))
     with pytest.raises(ValueError, match="found the label 'dev'"):
         Sample.from_frame(good, split=["train"] * 39 + ["dev"])
+    with pytest.raises(ValueError, match="no galaxy is labelled 'validation'"):
+        Sample.from_frame(good, split=["train"] * 20 + ["test"] * 20)
+    with pytest.raises(ValueError, match="split: found 5, expected a label"):
+        Sample.from_frame(good, split=5)
     with pytest.raises(ValueError, match="found 3 labels, expected one for each of 40"):
         Sample.from_frame(good, split=["train"] * 3)
     with pytest.raises(ValueError, match="column 'ra' stands twice"):
@@ -171,8 +188,19 @@ def test_bad_sources_are_refused(tmp_path):
     frame().to_csv(tmp_path / "a.csv")
     with pytest.raises(ValueError, match="column_map: column 'logm' is not in a.csv"):
         load_sample(tmp_path / "a.csv", column_map={"logm": "lgm_tot_p50"})
-    with pytest.raises(ValueError, match="column_map: found a mapping"):
+    with pytest.raises(ValueError, match="column_map: found .* with dataset 'sdss-mini'"):
         load_sample("sdss-mini", column_map={"a": "b"})
+    with pytest.raises(ValueError, match="target: found 'm' with dataset 'sdss-mini'"):
+        load_sample("sdss-mini", target="m")
+    with pytest.raises(ValueError, match="dataset: found 5"):
+        load_sample(5)
+    for name in ("a.parquet", "a.fits"):
+        (tmp_path / name).write_bytes(b"not a table")
+        with pytest.raises(ValueError, match=f"dataset: cannot read .*{name}"):
+            load_sample(tmp_path / name)
+    frame(split=np.r_[["train"] * 20, ["validation"] * 10, ["test"] * 10]).drop(columns="ra").to_csv(tmp_path / "b.csv")
+    with pytest.raises(ValueError, match="'ra' is missing, needed to choose `n_galaxies`"):
+        load_sample(tmp_path / "b.csv", 10)
 
 
 def test_extinction_ratios_are_those_in_the_file(mini):

@@ -1,18 +1,16 @@
 """Causal analysis: local independence tests, causal discovery, and graphs to compare (chapter 04)."""
 
-from helpers.causal.discovery import DISCOVERY_METHODS, bootstrap_edges, discover, pc_graph
+from helpers.causal.discovery import bootstrap_edges, pc_graph
 from helpers.causal.graphs import CausalGraph, SkeletonScore, skeleton_score, structural_hamming_distance
 from helpers.causal.independence import LocalTest, SampleTest, benjamini_hochberg, local_test, sample_test
 
 __all__ = [
-    "DISCOVERY_METHODS",
     "CausalGraph",
     "LocalTest",
     "SampleTest",
     "SkeletonScore",
     "benjamini_hochberg",
     "bootstrap_edges",
-    "discover",
     "local_test",
     "pc_graph",
     "sample_test",

@@ -1,4 +1,4 @@
-"""Causal graphs from a table of measurements, by causal-learn (section 6 of the method)."""
+"""Causal graphs from a table of measurements, by causal-learn."""
 
 from __future__ import annotations
 
@@ -11,46 +11,15 @@ from numpy.typing import NDArray
 
 from helpers.causal.graphs import _ENDS, CausalGraph
 
-__all__ = ["DISCOVERY_METHODS", "bootstrap_edges", "discover", "pc_graph"]
+__all__ = ["bootstrap_edges", "pc_graph"]
 
-DISCOVERY_METHODS = ("pc",)
 _TESTS = ("fisherz", "kci", "rcit", "fastkci")
 # A correlation so near to 1 makes a partial correlation rounding error.
 _COLLINEAR = 1.0 - 1e-9
+# Draws of one resample, until no column in it is constant or follows from others.
+_MOST_DRAWS = 100
 _MARKS = {-1: "tail", 1: "arrow", 2: "circle"}
 _KINDS = {ends: kind for kind, ends in _ENDS.items()}
-
-
-def discover(
-    frame: pd.DataFrame,
-    method: str = "pc",
-    *,
-    alpha: float = 0.01,
-    test: str = "fisherz",
-    tiers: Mapping[str, int] | None = None,
-    seed: int = 0,
-) -> CausalGraph:
-    """Find a causal graph by the named method.
-
-    Parameters
-    ----------
-    frame, alpha, test, tiers, seed
-        As in `pc_graph`.
-    method : {"pc"}, default "pc"
-        Algorithm.
-
-    Returns
-    -------
-    CausalGraph
-        One node per column.
-
-    Raises
-    ------
-    ValueError
-        If the method is unknown, or as in `pc_graph`.
-    """
-    _check_method(method)
-    return pc_graph(frame, alpha=alpha, test=test, tiers=tiers, seed=seed)
 
 
 def pc_graph(
@@ -90,19 +59,16 @@ def pc_graph(
     Raises
     ------
     ValueError
-        If there are fewer than two columns, a column is not numeric or constant, two columns are collinear,
-        complete rows are too few, or an option is not allowed.
+        If `frame` is no DataFrame or has fewer than two columns, a column is not of real numbers or is
+        constant, columns are collinear, complete rows are too few, or an option is not allowed.
     """
-    if not 0 < alpha < 1:
-        raise ValueError(f"alpha: found {alpha}, expected a number between 0 and 1")
-    if test not in _TESTS:
-        raise ValueError(f"test: found {test!r}, expected one of {list(_TESTS)}")
+    alpha = _checked_alpha(alpha)
+    _check_test(test)
     values = _complete_rows(frame)
     tiers = _checked_tiers(tiers, list(frame.columns))
-    edges = _pc_edges(values, list(frame.columns), alpha, test, tiers, seed)
     return CausalGraph(
         nodes=tuple(frame.columns),
-        edges=edges,
+        edges=_pc_edges(values, list(frame.columns), alpha, test, tiers, seed),
         metadata={
             "method": "pc",
             "test": test,
@@ -119,24 +85,25 @@ def bootstrap_edges(
     frame: pd.DataFrame,
     n_bootstrap: int = 50,
     *,
-    method: str = "pc",
     alpha: float = 0.01,
     test: str = "fisherz",
     tiers: Mapping[str, int] | None = None,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Count how often each edge returns when the complete rows are drawn again with replacement (ours).
+    """Count how often each edge of `pc_graph` returns when the complete rows are drawn with replacement (ours).
 
-    Repeated rows make the tests a little too sure, so a frequency ranks edges and is no probability.
+    Repeated rows make the tests a little too sure, so a frequency ranks edges and is no probability. A
+    resample in which a rare value went missing, so that a column is constant or columns are collinear, is
+    drawn again.
 
     Parameters
     ----------
-    frame, method, alpha, test, tiers
-        As in `discover`.
+    frame, alpha, test, tiers
+        As in `pc_graph`.
     n_bootstrap : int, default 50
         Number of graphs, at least 1.
     seed : int, default 0
-        Seed of the draws.
+        Seed of the draws, and of the tests that draw random features.
 
     Returns
     -------
@@ -147,19 +114,21 @@ def bootstrap_edges(
     Raises
     ------
     ValueError
-        If ``n_bootstrap`` is below 1, or as in `discover`.
+        As `pc_graph`; if ``n_bootstrap`` is no whole number from 1; or if a column varies in so few rows that
+        a hundred resamples on end are unusable.
     """
-    _check_method(method)
-    if n_bootstrap < 1:
-        raise ValueError(f"n_bootstrap: found {n_bootstrap}, expected at least 1")
-    complete = pd.DataFrame(_complete_rows(frame), columns=frame.columns)
+    if isinstance(n_bootstrap, bool) or not isinstance(n_bootstrap, int | np.integer) or n_bootstrap < 1:
+        raise ValueError(f"n_bootstrap: found {n_bootstrap!r}, expected a whole number, at least 1")
+    alpha = _checked_alpha(alpha)
+    _check_test(test)
+    complete = _complete_rows(frame)
+    names = list(frame.columns)
+    tiers = _checked_tiers(tiers, names)
     rng = np.random.default_rng(seed)
     graphs = []
     for _ in range(n_bootstrap):
-        rows = rng.integers(len(complete), size=len(complete))
-        drawn, own_seed = complete.iloc[rows], int(rng.integers(2**31))
-        graphs.append(discover(drawn, method, alpha=alpha, test=test, tiers=tiers, seed=own_seed))
-    names = list(frame.columns)
+        drawn, own_seed = _resample(complete, names, rng), int(rng.integers(2**31))
+        graphs.append(CausalGraph(tuple(names), _pc_edges(drawn, names, alpha, test, tiers, own_seed)))
     pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
     return pd.DataFrame(
         {
@@ -170,6 +139,17 @@ def bootstrap_edges(
             "b_to_a": [np.mean([graph.edge_kind(b, a) == "directed" for graph in graphs]) for a, b in pairs],
         }
     )
+
+
+def _resample(values: NDArray[np.float64], names: list[str], rng: np.random.Generator) -> NDArray[np.float64]:
+    """Draw rows with replacement, centred and scaled, until every column varies and none follows from others."""
+    fault = ""
+    for _ in range(_MOST_DRAWS):
+        drawn = values[rng.integers(len(values), size=len(values))]
+        fault = _degeneracy(drawn, names)
+        if not fault:
+            return _standardised(drawn)
+    raise ValueError(f"frame: in each of {_MOST_DRAWS} resamples {fault}; expected columns that vary in more rows")
 
 
 def _pc_edges(
@@ -214,12 +194,22 @@ def _background_knowledge(tiers: Mapping[str, int]) -> Any:
 
 def _complete_rows(frame: pd.DataFrame) -> NDArray[np.float64]:
     """Rows without unknown values, centred and scaled, after the checks."""
+    if not isinstance(frame, pd.DataFrame):
+        raise ValueError(f"frame: found {type(frame).__name__}, expected a DataFrame with one column per variable")
     names = list(frame.columns)
     if len(names) < 2 or len(set(names)) != len(names) or not all(isinstance(name, str) for name in names):
         raise ValueError(f"frame: found columns {names}, expected at least two different names")
-    wrong = [name for name in names if not pd.api.types.is_numeric_dtype(frame[name])]
+    types = {name: frame[name].dtype for name in names}
+    wrong = [
+        name
+        for name, kind in types.items()
+        if not pd.api.types.is_numeric_dtype(kind) or pd.api.types.is_complex_dtype(kind)
+    ]
     if wrong:
-        raise ValueError(f"frame: columns {wrong} are not numeric, expected numbers (NaN for unknown)")
+        raise ValueError(
+            f"frame: columns {wrong} are not numeric, of type {types[wrong[0]]}, "
+            "expected real numbers (NaN for unknown)"
+        )
     values = frame.to_numpy(dtype=float, na_value=np.nan)
     values = values[np.isfinite(values).all(axis=1)]
     least = len(names) + 10
@@ -228,25 +218,45 @@ def _complete_rows(frame: pd.DataFrame) -> NDArray[np.float64]:
             f"frame: found {len(values)} rows without nulls of {len(frame)}, expected at least {least} "
             f"for {len(names)} columns"
         )
+    fault = _degeneracy(values, names)
+    if fault:
+        raise ValueError(f"frame: {fault}")
+    return _standardised(values)
+
+
+def _standardised(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return (values - values.mean(axis=0)) / values.std(axis=0)
+
+
+def _degeneracy(values: NDArray[np.float64], names: list[str]) -> str:
+    """Say which columns are constant or collinear, and what was expected; empty where none is."""
     deviation = values.std(axis=0)
     flat = deviation <= 1e-12 * np.maximum(np.abs(values).max(axis=0), np.finfo(float).tiny)
     if flat.any():
         constant = [name for name, is_flat in zip(names, flat, strict=True) if is_flat]
-        raise ValueError(f"frame: columns {constant} are constant, expected columns that vary")
-    values = (values - values.mean(axis=0)) / deviation
-    _check_collinear(np.corrcoef(values, rowvar=False), names)
-    return values
-
-
-def _check_collinear(correlation: NDArray[np.float64], names: list[str]) -> None:
+        return f"columns {constant} are constant, expected columns that vary"
+    correlation = np.atleast_2d(np.corrcoef(_standardised(values), rowvar=False))
     for i, a in enumerate(names):
         for j in range(i + 1, len(names)):
             if abs(correlation[i, j]) > _COLLINEAR:
-                raise ValueError(f"frame: columns {a!r} and {names[j]!r} are collinear, expected only one of them")
-    if np.linalg.eigvalsh(correlation)[0] < 1.0 - _COLLINEAR:
-        vector = np.abs(np.linalg.eigh(correlation)[1][:, 0])
-        involved = [name for name, part in zip(names, vector, strict=True) if part > 0.01]
-        raise ValueError(f"frame: columns {involved} are collinear as a group, expected one of them left out")
+                return f"columns {a!r} and {names[j]!r} are collinear, expected only one of them"
+    eigenvalues, vectors = np.linalg.eigh(correlation)
+    if eigenvalues[0] < 1.0 - _COLLINEAR:
+        involved = [name for name, part in zip(names, np.abs(vectors[:, 0]), strict=True) if part > 0.01]
+        return f"columns {involved} are collinear as a group, expected one of them left out"
+    return ""
+
+
+def _checked_alpha(alpha: float) -> float:
+    number = isinstance(alpha, int | float | np.integer | np.floating) and not isinstance(alpha, bool)
+    if not number or not 0 < alpha < 1:
+        raise ValueError(f"alpha: found {alpha!r}, expected a number between 0 and 1")
+    return float(alpha)
+
+
+def _check_test(test: str) -> None:
+    if test not in _TESTS:
+        raise ValueError(f"test: found {test!r}, expected one of {list(_TESTS)}")
 
 
 def _checked_tiers(tiers: Mapping[str, int] | None, names: list[str]) -> dict[str, int]:
@@ -258,8 +268,3 @@ def _checked_tiers(tiers: Mapping[str, int] | None, names: list[str]) -> dict[st
             raise ValueError(f"tiers: found {tier!r} for {name!r}, expected an integer from 0")
         checked[name] = int(tier)
     return checked
-
-
-def _check_method(method: str) -> None:
-    if method not in DISCOVERY_METHODS:
-        raise ValueError(f"method: found {method!r}, expected one of {list(DISCOVERY_METHODS)}")

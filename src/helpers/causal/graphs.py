@@ -1,4 +1,4 @@
-"""Graphs that may be only partly directed, and how far two of them differ (section 6 of the method)."""
+"""Graphs that may be only partly directed, and how far two of them differ."""
 
 from __future__ import annotations
 

@@ -251,8 +251,9 @@ def sample_test(
     Raises
     ------
     ValueError
-        If arguments disagree in shape, ``reference_index`` is missing or not used, replicates are too few, or
-        no neighbourhood has enough complete galaxies.
+        If arguments disagree in shape, ``reference_index`` is missing or not used, replicates are too few,
+        no neighbourhood has enough complete galaxies, or ``query`` varies so rarely that permutations of it
+        are constant in every neighbourhood.
     """
     _check_count(n_permutations, "n_permutations", 1)
     _check_count(n_resamples, "n_resamples", 2)
@@ -278,6 +279,13 @@ def sample_test(
     null = np.empty(n_permutations)
     for i in range(n_permutations):
         null[i] = _mean_adjusted(_permuted(columns, smoother, rng), rows, columns.known)
+    undefined = int((~np.isfinite(null)).sum())
+    if undefined:
+        # Compared with NaN the statistic would win, and the p-value come out too small.
+        raise ValueError(
+            f"query: {undefined} of {n_permutations} permutations leave no neighbourhood in which it varies, "
+            "expected a property that differs between more galaxies"
+        )
     halves = np.empty(n_resamples)
     for i in range(n_resamples):
         halves[i] = _mean_adjusted(columns, rows, _half(columns.known, rng))

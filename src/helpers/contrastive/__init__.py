@@ -1,4 +1,4 @@
-"""Supervised contrastive learning: networks, loss, training (paper, section 3)."""
+"""Supervised contrastive learning: networks, loss, training (paper)."""
 
 from .bins import MassBins, default_n_bins
 from .features import Features, Scaling, fit_scaling, scale_features

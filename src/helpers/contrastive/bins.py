@@ -38,7 +38,10 @@ class MassBins:
     high: float = 12.5
 
     def __post_init__(self) -> None:
-        if self.count < 2 or not self.low < self.high:
+        whole = isinstance(self.count, int | np.integer) and not isinstance(self.count, bool)
+        ends = (self.low, self.high)
+        plain = whole and all(isinstance(end, int | float | np.number) and np.isfinite(end) for end in ends)
+        if not plain or self.count < 2 or self.low >= self.high:
             raise ValueError(
                 f"bins: found {self.count} on ({self.low}, {self.high}), expected at least 2 on an increasing range"
             )
@@ -69,4 +72,4 @@ class MassBins:
         mass = np.asarray(mass, dtype=np.float64)
         if not np.isfinite(mass).all():
             raise ValueError(f"mass: {int((~np.isfinite(mass)).sum())} of {mass.size} values are not finite")
-        return np.clip(np.floor((mass - self.low) / self.width), 0, self.count - 1).astype(np.int64)
+        return np.clip(np.searchsorted(self.edges, mass, side="right") - 1, 0, self.count - 1).astype(np.int64)

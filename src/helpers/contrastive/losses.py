@@ -1,4 +1,4 @@
-"""The loss of supervised contrastive learning: one function per term, and their weighted sum (paper, section 3)."""
+"""The loss of supervised contrastive learning: one function per term, and their weighted sum (paper)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The networks: an encoder, a decoder and an estimator of the mass distribution (paper, section 3).
+"""The networks: an encoder, a decoder and an estimator of the mass distribution (paper).
 
 A latent vector is S followed by ext. The estimator sees S alone; ext helps only the decoder. Any encoder with
 ``forward(main, extra) -> latent`` and any decoder with ``forward(latent) -> main`` fit `ContrastiveNetwork`, images
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 __all__ = [
     "ContrastiveNetwork",
     "VectorEncoder",
+    "copy_weights",
     "count_parameters",
     "mass_estimator",
     "multilayer",
@@ -86,7 +87,7 @@ def photometry_network(
     decoder_hidden: Sequence[int] = (128,) * 19,
     estimator_hidden: Sequence[int] = (128,),
 ) -> ContrastiveNetwork:
-    """Network for photometry; the default widths are the published ones (paper, section 3)."""
+    """Network for photometry; the default widths are the published ones (paper)."""
     n_latent = n_shared + n_ext
     return ContrastiveNetwork(
         VectorEncoder(n_main, n_extra, encoder_hidden, n_latent),
@@ -94,6 +95,11 @@ def photometry_network(
         mass_estimator(n_shared, estimator_hidden, n_bins),
         n_shared,
     )
+
+
+def copy_weights(network: nn.Module) -> dict[str, Tensor]:
+    """Copy of a network's weights, to be put back later."""
+    return {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
 
 
 def count_parameters(network: nn.Module) -> int:

@@ -21,12 +21,15 @@ from ..runs import atomic_path, config_from, library_fingerprint, profile_settin
 from .bins import MassBins, default_n_bins
 from .features import Features, Scaling, fit_scaling, scale_features
 from .losses import Batch, LossTerms, contrastive_loss
-from .networks import ContrastiveNetwork, photometry_network
+from .networks import ContrastiveNetwork, copy_weights, photometry_network
 
 if TYPE_CHECKING:
     from ..survey import Sample
 
-__all__ = ["ContrastiveConfig", "TrainedModel", "embed", "learning_rate", "predict_mass", "train"]
+__all__ = ["ContrastiveConfig", "TrainedModel", "embed", "learning_rate", "make_fabric", "predict_mass", "train"]
+
+# Weights stay float32: "true" half precision would lose the small steps of Adam.
+PRECISIONS = ("32-true", "16-mixed", "bf16-mixed")
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,30 @@ class ContrastiveConfig:
     evaluate_every: int = 100
     checkpoint_every: int = 250
     precision: str = "32-true"
+
+    def __post_init__(self) -> None:
+        check_positive(self, ("steps", "batch_size", "n_shared", "n_ext", "evaluate_every", "checkpoint_every"))
+        check_widths(self, ("encoder_hidden", "decoder_hidden", "estimator_hidden"))
+        if self.keep not in ("best", "last"):
+            raise ValueError(f"ContrastiveConfig.keep: found {self.keep!r}, expected 'best' or 'last'")
+        if not 0 < self.learning_rate < np.inf:
+            raise ValueError(f"ContrastiveConfig.learning_rate: found {self.learning_rate}, expected a positive number")
+
+
+def check_positive(config: Any, names: Sequence[str]) -> None:
+    """Raise a ValueError for the first of these settings that is not a positive whole number."""
+    for name in names:
+        value = getattr(config, name)
+        if type(value) is not int or value < 1:
+            raise ValueError(f"{type(config).__name__}.{name}: found {value!r}, expected a positive whole number")
+
+
+def check_widths(config: Any, names: Sequence[str]) -> None:
+    """Raise a ValueError for the first of these settings that is not a tuple of positive whole numbers."""
+    for name in names:
+        value = getattr(config, name)
+        if not all(type(width) is int and width >= 1 for width in value):
+            raise ValueError(f"{type(config).__name__}.{name}: found {value!r}, expected positive whole numbers")
 
 
 @dataclass(frozen=True)
@@ -207,7 +234,7 @@ def train(
     rows: np.ndarray | None = None,
     **overrides: Any,
 ) -> TrainedModel:
-    """Train a contrastive model of an input (paper, section 3).
+    """Train a contrastive model of an input (paper).
 
     Parameters
     ----------
@@ -225,7 +252,7 @@ def train(
         Where a killed training resumes from. The same settings, data, code and seed find their checkpoint again;
         a resumed training ends in the same weights as an uninterrupted one on the same machine.
     rows : int array, optional
-        Rows to train on, instead of the whole training split: for cross-fitting.
+        Rows of the training split to train on, instead of all of it: for cross-fitting.
     **overrides
         Fields of `ContrastiveConfig` to set instead of the profile's.
 
@@ -241,21 +268,21 @@ def train(
         If the loss stops being finite, with the step.
     """
     config = config_from(ContrastiveConfig, profile_settings(profile)["contrastive"], **overrides)
-    if config.keep not in ("best", "last"):
-        raise ValueError(f"keep: found {config.keep!r}, expected 'best' or 'last'")
-    rows = sample.rows("train") if rows is None else np.asarray(rows)
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise ValueError(f"seed: found {seed!r}, expected a whole number, 0 or more")
+    rows = _training_rows(sample, rows)
     validation_rows = sample.rows("validation")
     if len(rows) < 20 or len(validation_rows) < 5:
         raise ValueError(
             f"sample: found {len(rows)} training and {len(validation_rows)} validation galaxies, "
             "expected at least 20 and 5"
         )
-    resolved = resolve(inputs, sample.catalog)
+    resolved = resolve(inputs, sample.catalog, target=sample.target)
     training_catalog = sample.catalog.iloc[rows]
     scaling = fit_scaling(resolved, training_catalog, standardise=config.standardise)
     bins = MassBins(config.n_bins or default_n_bins(len(rows)))
     arrays = scale_features(scaling, training_catalog), scale_features(scaling, sample.catalog.iloc[validation_rows])
-    fabric = _fabric(device, config.precision)
+    fabric = make_fabric(device, config.precision)
     training = _Data.of(arrays[0], sample.mass[rows], bins, fabric.device)
     validation = _Data.of(arrays[1], sample.mass[validation_rows], bins, fabric.device)
 
@@ -275,9 +302,34 @@ def train(
     )
 
 
-def _fabric(device: str, precision: str) -> Any:
+def _training_rows(sample: Sample, rows: np.ndarray | None) -> np.ndarray:
+    """Rows to train on: the training split, or the caller's part of it."""
+    training = sample.rows("train")
+    if rows is None:
+        return training
+    rows = np.asarray(rows)
+    if rows.dtype.kind not in "iu" or len(np.unique(rows)) < rows.size or not np.isin(rows, training).all():
+        raise ValueError(
+            "rows: found repeated numbers or rows outside the training split, expected different rows of it"
+        )
+    return rows
+
+
+def make_fabric(device: str, precision: str) -> Any:
+    """Lightning Fabric on one device.
+
+    Raises
+    ------
+    ValueError
+        If the device's name is unknown, the machine has no such device, or the precision is unknown.
+    """
     if device not in ("auto", "cpu", "cuda", "mps"):
         raise ValueError(f"device: found {device!r}, expected 'auto', 'cpu', 'cuda' or 'mps'")
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not available.get(device, True):
+        raise ValueError(f"device: found {device!r}, which this machine does not have; 'auto' takes what there is")
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision: found {precision!r}, expected one of {', '.join(PRECISIONS)}")
     from lightning.fabric import Fabric
 
     return Fabric(accelerator=device, devices=1, precision=precision)  # type: ignore[arg-type]
@@ -299,7 +351,7 @@ def _fit(
     objective, optimizer = fabric.setup(_Objective(network), optimizer)
     step = 0
     history: list[dict[str, float]] = []
-    best: dict[str, Any] = {"step": 0, "cross_entropy": float("inf"), "weights": _weights(network)}
+    best: dict[str, Any] = {"step": 0, "cross_entropy": float("inf"), "weights": copy_weights(network)}
     if checkpoint is not None and checkpoint.is_file():
         state = torch.load(checkpoint, map_location=fabric.device, weights_only=True)
         network.load_state_dict(state["network"])
@@ -343,7 +395,7 @@ def _fit(
                     best = {
                         "step": step,
                         "cross_entropy": record["validation_cross_entropy"],
-                        "weights": _weights(network),
+                        "weights": copy_weights(network),
                     }
             if step % config.checkpoint_every == 0 or step == config.steps:
                 save()
@@ -351,10 +403,6 @@ def _fit(
         return history, step
     network.load_state_dict(best["weights"])
     return history, best["step"]
-
-
-def _weights(network: nn.Module) -> dict[str, Tensor]:
-    return {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
 
 
 def _record(

@@ -1,4 +1,4 @@
-"""Information: what inputs tell about stellar mass, and how two share it (paper, sections 7 and 8)."""
+"""Information: what inputs tell about stellar mass, and how two share it (paper)."""
 
 from .decomposition import (
     Decomposition,

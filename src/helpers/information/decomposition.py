@@ -1,9 +1,10 @@
-"""How two inputs share information on stellar mass: redundant, unique, synergistic (paper, section 8)."""
+"""How two inputs share information on stellar mass: redundant, unique, synergistic (paper)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,13 +12,14 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from ..progress import progress_bar
+from .checkpoints import Fit
 from .estimators import (
     INTERVAL,
-    Fit,
     InformationEstimate,
     Inputs,
     Laboratory,
     bootstrap_means,
+    checked_seeds,
     open_laboratory,
     refit_draws,
 )
@@ -58,12 +60,12 @@ class Decomposition:
     @property
     def conditional_1(self) -> float:
         """Conditional information I(X1; M*|X2), the mean of i12 - i2; vanishes if X1 adds nothing."""
-        return np.nanmean(self.pointwise_conditional_1)
+        return float(np.nanmean(self.pointwise_conditional_1))
 
     @property
     def conditional_2(self) -> float:
         """Conditional information I(X2; M*|X1), the mean of i12 - i1; vanishes if X2 adds nothing."""
-        return np.nanmean(self.pointwise_conditional_2)
+        return float(np.nanmean(self.pointwise_conditional_2))
 
     @property
     def held_out(self) -> np.ndarray:
@@ -87,19 +89,21 @@ class Decomposition:
             Number of bootstrap samples of the galaxies; 0 leaves the intervals NaN.
         seed : int, default 0
         groups : array [n_galaxies], optional
-            A label for each galaxy, such as star-forming or passive: one block of rows for each label.
+            A label for each galaxy, such as star-forming or passive: one block of rows for each label. A galaxy
+            whose label is null is in no block.
 
         Returns
         -------
         DataFrame
             Rows I(X1), I(X2), I(X1,X2), R, U1, U2, Syn, conditional_1, conditional_2 (under each group's
             label, where there are groups); columns mean, low, high, in nats. ``attrs`` counts ``n_held_out``
-            and ``n_dropped``.
+            and ``n_dropped``; with groups also ``n_ungrouped``, the held-out galaxies without a label.
 
         Raises
         ------
         ValueError
-            If no galaxy is held out, `groups` has another length, or `bootstrap` is negative.
+            If no galaxy is held out, `groups` has another length or no label for any held-out galaxy, or
+            `bootstrap` is negative.
         """
         if bootstrap < 0:
             raise ValueError(f"bootstrap: found {bootstrap}, expected 0 or more samples")
@@ -108,18 +112,24 @@ class Decomposition:
             raise ValueError(
                 f"decomposition: none of {rows.size} galaxies is held out (all NaN), expected at least one"
             )
+        counts = {"n_held_out": int(rows.sum()), "n_dropped": int((~rows).sum())}
         if groups is None:
             table = self._means(rows, bootstrap, seed)
         else:
             labels = pd.Series(np.asarray(groups))
             if len(labels) != rows.size:
                 raise ValueError(f"groups: found {len(labels)} labels, expected one for each of {rows.size} galaxies")
+            counts["n_ungrouped"] = int(labels[rows].isna().sum())
+            if counts["n_ungrouped"] == counts["n_held_out"]:
+                raise ValueError(
+                    f"groups: the labels of all {counts['n_held_out']} held-out galaxies are null, expected some"
+                )
             blocks = {
                 label: self._means(rows & (labels == label).to_numpy(), bootstrap, seed)
                 for label in pd.unique(labels[rows].dropna())
             }
             table = pd.concat(blocks, names=["group", "quantity"])
-        table.attrs = {"n_held_out": int(rows.sum()), "n_dropped": int((~rows).sum())}
+        table.attrs = counts
         return table
 
     def _means(self, rows: np.ndarray, bootstrap: int, seed: int) -> pd.DataFrame:
@@ -136,7 +146,7 @@ def summarise(table: pd.DataFrame, draws: np.ndarray | None) -> pd.DataFrame:
 
 
 def decompose(i1: ArrayLike, i2: ArrayLike, i12: ArrayLike) -> Decomposition:
-    r"""Decompose the information of two inputs, galaxy by galaxy (paper, section 8).
+    r"""Decompose the information of two inputs, galaxy by galaxy (paper).
 
     .. math:: R = \min(i_1, i_2), \quad U_1 = i_1 - R, \quad U_2 = i_2 - R, \quad Syn = i_{12} - R - U_1 - U_2
 
@@ -233,32 +243,30 @@ class InputDecomposition(Decomposition):
 
     def table(self) -> pd.DataFrame:
         """All quantities of every galaxy; with placebos also their gains and what is left net of them."""
-        table = super().table()
+        return self._with_placebos(super().table(), lambda estimate: estimate.pointwise)
+
+    def _with_placebos(
+        self, table: pd.DataFrame, information: Callable[[InformationEstimate], np.ndarray]
+    ) -> pd.DataFrame:
+        """Add to a table, per placebo, its gain by `information` and the conditional information net of it."""
         for i, (placebo, other) in enumerate(((self.placebo_1, 1), (self.placebo_2, 0)), start=1):
             if placebo is not None:
-                gain = placebo.pointwise - self.estimates[other].pointwise
-                table[f"placebo_{i}"] = gain
-                table[f"conditional_{i}_net"] = table[f"conditional_{i}"] - gain
+                table[f"placebo_{i}"] = information(placebo) - information(self.estimates[other])
+                table[f"conditional_{i}_net"] = table[f"conditional_{i}"] - table[f"placebo_{i}"]
         return table
+
+    def _refit_means(self, refit: int, rows: np.ndarray) -> np.ndarray:
+        """Means of the table's columns over some galaxies, by one refit alone."""
+        table = self._with_placebos(self.repeats[refit].table(), lambda estimate: estimate.repeats[refit])
+        return table.loc[rows].mean().to_numpy()
 
     def _means(self, rows: np.ndarray, bootstrap: int, seed: int) -> pd.DataFrame:
         table = self.table().loc[rows]
         if not bootstrap:
             return summarise(table, None)
-        per_refit = np.stack(
-            [self._repeat_table(refit).loc[rows].mean().to_numpy() for refit in range(len(self.repeats))]
-        )
+        per_refit = np.stack([self._refit_means(refit, rows) for refit in range(len(self.repeats))])
         draws = bootstrap_means(table.to_numpy(), bootstrap, seed) + refit_draws(per_refit, bootstrap, seed)
         return summarise(table, draws)
-
-    def _repeat_table(self, refit: int) -> pd.DataFrame:
-        table = self.repeats[refit].table()
-        for i, (placebo, other) in enumerate(((self.placebo_1, 1), (self.placebo_2, 0)), start=1):
-            if placebo is not None:
-                gain = placebo.repeats[refit] - self.estimates[other].repeats[refit]
-                table[f"placebo_{i}"] = gain
-                table[f"conditional_{i}_net"] = table[f"conditional_{i}"] - gain
-        return table
 
 
 def decompose_inputs(
@@ -272,9 +280,10 @@ def decompose_inputs(
     device: str = "auto",
     placebo: bool = True,
     reuse: dict[Any, Any] | None = None,
+    checkpoint_dir: str | Path | None = None,
     **overrides: Any,
 ) -> InputDecomposition:
-    """Estimate and decompose what two inputs of a sample tell about stellar mass (paper, section 8).
+    """Estimate and decompose what two inputs of a sample tell about stellar mass (paper).
 
     With the nested estimator the union starts from the part with the lower validation cross-entropy. The
     placebos (ours) start from either part, and correct it with the other part's columns exchanged between
@@ -288,7 +297,7 @@ def decompose_inputs(
         The two inputs: both registered names or unions, or both lists of catalogue columns.
     estimator : {"nested", "separate", "amortised"}
         As in `estimate_information`; "amortised" trains one network on a, b and both.
-    profile, seeds, device, **overrides
+    profile, seeds, device, checkpoint_dir, **overrides
         As in `estimate_information`.
     placebo : bool, default True
         Whether to train the placebos; only the nested estimator has them.
@@ -306,6 +315,7 @@ def decompose_inputs(
     """
     if isinstance(a, str) != isinstance(b, str):
         raise ValueError(f"a, b: found {a!r} and {b!r}, expected two registered names or two lists of columns")
+    seeds = checked_seeds(seeds)
     laboratory = open_laboratory(
         sample,
         estimator=estimator,
@@ -313,6 +323,7 @@ def decompose_inputs(
         seeds=seeds,
         device=device,
         reuse=reuse,
+        checkpoint_dir=checkpoint_dir,
         overrides=overrides,
     )
     columns = [set(laboratory.resolve(inputs).columns) for inputs in (a, b)]
@@ -321,7 +332,7 @@ def decompose_inputs(
             f"a, b: found {a!r} and {b!r}, one of which holds the other, expected each to add columns to the other"
         )
     union = f"{a}+{b}" if isinstance(a, str) else tuple(dict.fromkeys((*a, *b)))
-    pair = _Pair(laboratory, a, b, union, tuple(seeds), estimator)
+    pair = _Pair(laboratory, a, b, union, seeds, estimator)
     fits = pair.fit(placebo and estimator == "nested")
     names = tuple(laboratory.resolve(inputs).name for inputs in (a, b, union))
     names = (*names, f"{names[2]} with {names[0]} exchanged", f"{names[2]} with {names[1]} exchanged")
@@ -456,10 +467,15 @@ def noise_bias(
     Raises
     ------
     ValueError
-        If lengths differ, `error` is negative or not finite, or a scale is below 1.
+        If lengths differ, no galaxy has all three values, `error` is negative or not finite, a scale is below 1
+        or not finite, or `n_draws` is no whole number from 1.
     """
     first, second, both = _three(i1, i2, i12)
     rows = ~np.isnan(first + second + both)
+    if not rows.any():
+        raise ValueError(f"i1, i2, i12: none of {rows.size} galaxies has all three values, expected at least one")
+    if isinstance(n_draws, bool) or not isinstance(n_draws, int | np.integer) or n_draws < 1:
+        raise ValueError(f"n_draws: found {n_draws!r}, expected a whole number, at least 1")
     deviation = np.asarray(error, dtype=np.float64)
     if deviation.ndim > 1 or (deviation.ndim == 1 and deviation.size != first.size):
         raise ValueError(f"error: found shape {deviation.shape}, expected one number or {first.size} of them")
@@ -467,8 +483,8 @@ def noise_bias(
     if not (np.isfinite(deviation).all() and (deviation >= 0).all()):
         raise ValueError("error: found negative or missing values, expected standard deviations in nats")
     variances = np.asarray(scales, dtype=np.float64)
-    if len(np.unique(variances)) < 2 or variances.min() < 1:
-        raise ValueError(f"scales: found {tuple(scales)}, expected at least two, none below 1")
+    if not np.isfinite(variances).all() or len(np.unique(variances)) < 2 or variances.min() < 1:
+        raise ValueError(f"scales: found {tuple(scales)}, expected at least two finite numbers, none below 1")
     difference = (first - second)[rows]
     rng = np.random.default_rng([seed, 9])
     means = np.array(

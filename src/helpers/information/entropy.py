@@ -1,4 +1,4 @@
-"""Entropies of the binned mass, and the pointwise information of a prediction (paper, section 7)."""
+"""Entropies of the binned mass, and the pointwise information of a prediction (paper)."""
 
 from __future__ import annotations
 
@@ -44,15 +44,15 @@ def mass_prior(
     Raises
     ------
     ValueError
-        If there is no mass, a mass is not finite, `smoothing` is negative, or the bins are not an increasing
-        range.
+        If there is no mass, a mass is not finite, `smoothing` is no number of 0 or more, `bins` no whole number
+        of 2 or more, or `range` no increasing pair of finite numbers.
     """
     masses = _one_dimensional(target, "target")
     if masses.size == 0:
         raise ValueError("target: found no masses, expected at least one")
-    if not smoothing >= 0:
+    if not _is_number(smoothing) or not 0 <= smoothing < np.inf:
         raise ValueError(f"smoothing: found {smoothing!r}, expected a pseudo-count of 0 or more")
-    mass_bins = MassBins(bins, *range)
+    mass_bins = _mass_bins(bins, range)
     counts = np.bincount(mass_bins.labels(masses), minlength=mass_bins.count) + float(smoothing)
     return counts / counts.sum()
 
@@ -103,7 +103,7 @@ def pointwise_information(
     range: tuple[float, float] = PUBLISHED_RANGE,
     smoothing: float = 0.0,
 ) -> np.ndarray:
-    r"""Information that a prediction carries on each galaxy's mass, in nats (paper, section 7).
+    r"""Information that a prediction carries on each galaxy's mass, in nats (paper).
 
     .. math:: i = -\ln p(\mathrm{bin}) - CE, \qquad CE = -\ln q(\mathrm{bin} \mid X)
 
@@ -133,8 +133,8 @@ def pointwise_information(
     Raises
     ------
     ValueError
-        If lengths differ, a cross-entropy is negative (then it is of a density, not of bins) or infinite, a
-        mass is not finite, or a held-out galaxy lies in a bin of prior zero.
+        As `mass_prior`; and if lengths differ, a cross-entropy is negative (then it is of a density, not of
+        bins) or infinite, or a held-out galaxy lies in a bin of prior zero.
 
     Examples
     --------
@@ -158,7 +158,7 @@ def pointwise_information(
             "-ln of the probability of a bin, not of a density"
         )
     prior = mass_prior(masses if prior_target is None else prior_target, bins, range, smoothing=smoothing)
-    probability = prior[MassBins(bins, *range).labels(masses)]
+    probability = prior[_mass_bins(bins, range).labels(masses)]
     empty = held_out & (probability == 0)
     if empty.any():
         raise ValueError(
@@ -168,6 +168,19 @@ def pointwise_information(
     information = np.full(losses.size, np.nan)
     information[held_out] = -np.log(probability[held_out]) - losses[held_out]
     return information
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+
+
+def _mass_bins(bins: int, range: tuple[float, float]) -> MassBins:
+    if isinstance(bins, bool) or not isinstance(bins, int | np.integer) or bins < 2:
+        raise ValueError(f"bins: found {bins!r}, expected a whole number of bins, at least 2")
+    pair = tuple(range) if isinstance(range, tuple | list | np.ndarray) else ()
+    if len(pair) != 2 or not all(map(_is_number, pair)) or not -np.inf < pair[0] < pair[1] < np.inf:
+        raise ValueError(f"range: found {range!r}, expected two increasing finite numbers, in dex")
+    return MassBins(int(bins), float(pair[0]), float(pair[1]))
 
 
 def _one_dimensional(values: ArrayLike, name: str) -> np.ndarray:

@@ -1,15 +1,20 @@
-"""Estimates of the information that an input carries on stellar mass (paper, section 7).
+"""Estimates of the information that an input carries on stellar mass (paper).
 
 ``separate`` trains one network per input, as published. ``nested`` starts a network from what is known
 without it: a part from the prior, a union from its part's out-of-fold predictions. ``amortised`` asks one
 network about every subset.
+
+No test galaxy is looked at until everything is chosen: inputs are scaled and the prior counted on the training
+split; early stopping and calibration use the validation split, but that out-of-fold predictions are calibrated on
+the training galaxies they are of.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,9 +25,11 @@ from scipy.stats import t as student_t
 
 from ..contrastive.bins import MassBins, default_n_bins
 from ..contrastive.features import Features, Scaling, fit_scaling, scale_features
+from ..contrastive.training import make_fabric
 from ..inputs import ResolvedInput, parse, resolve
 from ..progress import progress_bar
-from ..runs import config_from, profile_settings
+from ..runs import config_from, library_fingerprint, profile_settings
+from .checkpoints import Fit, load_fits, store_fits
 from .entropy import mass_prior
 from .fitting import (
     Calibration,
@@ -107,20 +114,8 @@ class InformationEstimate:
         return np.nanmean(self.repeats, axis=1)
 
 
-@dataclass(frozen=True)
-class Fit:
-    """Predictions of one refit: log-probabilities float32 [n, n_bins] of each part of the split.
-
-    ``train`` holds out-of-fold predictions, and is empty where nothing is to be built on them.
-    """
-
-    log_probability: dict[str, np.ndarray]
-    calibration: Calibration
-    best_step: int
-
-
 class Laboratory:
-    """One sample with one configuration: fits networks, and remembers the fits in `reuse`.
+    """One sample with one configuration: fits networks, and remembers the fits.
 
     Parameters
     ----------
@@ -131,6 +126,8 @@ class Laboratory:
         Whether each seed trains on its own bootstrap sample of the training split.
     reuse : dict, optional
         Fits by what made them; kept by the caller to fit nothing twice.
+    checkpoint_dir : path, optional
+        Folder that keeps every finished fit for later processes.
     """
 
     def __init__(
@@ -141,17 +138,14 @@ class Laboratory:
         device: str,
         resample: bool,
         reuse: dict[Any, Any] | None,
+        checkpoint_dir: str | Path | None = None,
     ) -> None:
-        from lightning.fabric import Fabric
-
-        if device not in ("auto", "cpu", "cuda", "mps"):
-            raise ValueError(f"device: found {device!r}, expected 'auto', 'cpu', 'cuda' or 'mps'")
         self.sample, self.config, self.resample = sample, config, resample
         self.rows = {part: sample.rows(part) for part in PARTS}
         for part, fewest in FEWEST.items():
             if len(self.rows[part]) < fewest:
                 raise ValueError(f"sample: found {len(self.rows[part])} {part} galaxies, expected at least {fewest}")
-        self.fabric = Fabric(accelerator=device, devices=1, precision=config.precision)  # type: ignore[arg-type]
+        self.fabric = make_fabric(device, config.precision)
         self.bins = MassBins(config.n_bins or default_n_bins(len(self.rows["train"])))
         self.label = self.bins.labels(sample.mass)
         self.prior = mass_prior(
@@ -161,30 +155,41 @@ class Laboratory:
             smoothing=config.smoothing,
         )
         self.reuse: dict[Any, Any] = {} if reuse is None else reuse
-
-    @property
-    def label_of(self) -> dict[str, np.ndarray]:
-        """Labels of each part of the split."""
-        return {part: self.label[rows] for part, rows in self.rows.items()}
+        self.checkpoint_dir = None if checkpoint_dir is None else Path(checkpoint_dir)
+        if self.checkpoint_dir is not None and self.checkpoint_dir.exists() and not self.checkpoint_dir.is_dir():
+            raise ValueError(f"checkpoint_dir: found the file {str(checkpoint_dir)!r}, expected a folder")
 
     def resolve(self, inputs: Inputs) -> ResolvedInput:
-        """Columns of an input; a list of columns takes the reddening along where the catalogue has it."""
-        reddening = isinstance(inputs, str) or "EBV" in self.sample.catalog.columns
-        return resolve(inputs, self.sample.catalog, errors_as_main=True, reddening=reddening)
+        """Columns of an input, all main but the reddening; the target is refused."""
+        return resolve(inputs, self.sample.catalog, errors_as_main=True, target=self.sample.target)
 
     def remembered(self, key: tuple[Any, ...], catalog: pd.DataFrame, columns: Sequence[str], fit: Any) -> Any:
-        """Return `fit()`, or what it gave before for the same key, settings, masses, split and columns."""
+        """Return `fit()`, or what it gave before for the same key, settings, masses, split and columns.
+
+        What an earlier process stored in `checkpoint_dir` counts if the code of the networks and the version of
+        torch are also the same. A file that cannot be read counts as absent.
+        """
         digest = hashlib.blake2b(digest_size=16)
-        for values in (
-            self.label,
-            *self.rows.values(),
-            *(catalog[column].to_numpy(np.float64) for column in columns),
-        ):
+        for values in (self.label, *self.rows.values(), *(_numbers(catalog, column) for column in columns)):
             digest.update(np.ascontiguousarray(values).tobytes())
         key = (*key, self.config, self.resample, digest.hexdigest())
         if key not in self.reuse:
-            self.reuse[key] = fit()
+            self.reuse[key] = self._restored(key, fit)
         return self.reuse[key]
+
+    def _restored(self, key: tuple[Any, ...], fit: Any) -> Any:
+        """Return what `checkpoint_dir` holds under `key`, or `fit()`, which is stored there."""
+        if self.checkpoint_dir is None:
+            return fit()
+        code = [library_fingerprint(room) for room in ("information", "contrastive")]
+        # The key's parts are names, numbers and dataclasses of them: their text says all.
+        whole = repr((key, self.bins, str(self.fabric.device), code, torch.__version__))
+        file = self.checkpoint_dir / f"information-{hashlib.sha256(whole.encode()).hexdigest()[:32]}.npz"
+        fitted = load_fits(file)
+        if fitted is None:
+            fitted = fit()
+            store_fits(file, fitted)
+        return fitted
 
     def training_rows(self, seed: int) -> np.ndarray:
         """Rows of the training split that a refit learns from, repeats included."""
@@ -272,6 +277,11 @@ class Laboratory:
         networks' log-probabilities.
         """
         resolved = self.resolve(inputs)
+        if self.config.n_folds > len(self.rows["train"]):
+            raise ValueError(
+                f"n_folds: found {self.config.n_folds} for {len(self.rows['train'])} training galaxies, "
+                "expected no more folds than galaxies"
+            )
 
         def fit() -> Fit:
             rows, own = self.training_rows(seed), self.rows["train"]
@@ -301,8 +311,13 @@ class Laboratory:
         With `placebo`, what the union adds to its base is exchanged between galaxies within each part of the
         split.
         """
-        start, resolved = self.part(base, seed), self.resolve(union)
-        base_columns = self.resolve(base).columns
+        resolved_base, resolved = self.resolve(base), self.resolve(union)
+        base_columns = resolved_base.columns
+        if not set(base_columns) < set(resolved.columns):
+            raise ValueError(
+                f"base: found {base!r} for {resolved.name!r}, expected a part of it: some of its columns, not all"
+            )
+        start = self.part(base, seed)
 
         def fit() -> Fit:
             catalog, rows = self.sample.catalog, self.training_rows(seed)
@@ -324,7 +339,7 @@ class Laboratory:
                 {part: log_probabilities(corrections, data) for part, data in held_out.items()}, best_step
             )
 
-        key = ("union", base_columns, resolved, seed, placebo)
+        key = ("union", resolved_base, resolved, seed, placebo)
         return self.remembered(key, self.sample.catalog, resolved.columns, fit)
 
     def amortised(self, subsets: Sequence[Inputs], seed: int) -> list[Fit]:
@@ -404,6 +419,14 @@ class Laboratory:
         return everywhere
 
 
+def _numbers(catalog: pd.DataFrame, column: str) -> np.ndarray:
+    """Values of a column, float64, nulls as NaN."""
+    values = catalog[column]
+    if not pd.api.types.is_numeric_dtype(values.dtype) or pd.api.types.is_complex_dtype(values.dtype):
+        raise ValueError(f"column {column!r}: found values of type {values.dtype}, expected real numbers")
+    return values.to_numpy(dtype=np.float64, na_value=np.nan)
+
+
 def _merge(resolved: Sequence[ResolvedInput]) -> ResolvedInput:
     """Union of resolved inputs; a column that is main anywhere is main."""
     main = tuple(dict.fromkeys(column for inputs in resolved for column in inputs.main))
@@ -469,28 +492,46 @@ def interval_of_mean(
     return float(low), float(high)
 
 
+def checked_seeds(seeds: Iterable[int]) -> tuple[int, ...]:
+    """Seeds as a tuple, taken from their source once.
+
+    Raises
+    ------
+    ValueError
+        If they are no different whole numbers from 0, or there is none.
+    """
+    if not isinstance(seeds, Iterable):
+        raise ValueError(f"seeds: found {seeds!r}, expected a sequence of whole numbers, such as (0,)")
+    found = tuple(seeds)
+    whole = all(isinstance(seed, int | np.integer) and not isinstance(seed, bool) and seed >= 0 for seed in found)
+    if not found or not whole or len(set(found)) < len(found):
+        raise ValueError(f"seeds: found {found!r}, expected different whole numbers from 0, at least one")
+    return tuple(int(seed) for seed in found)
+
+
 def open_laboratory(
     sample: Sample,
     *,
     estimator: str,
     profile: str,
-    seeds: Sequence[int],
+    seeds: tuple[int, ...],
     device: str,
     reuse: dict[Any, Any] | None,
+    checkpoint_dir: str | Path | None,
     overrides: dict[str, Any],
 ) -> Laboratory:
     """Check what every estimate is told, and set up the laboratory."""
     if estimator not in ESTIMATORS:
         raise ValueError(f"estimator: found {estimator!r}, expected one of {', '.join(ESTIMATORS)}")
-    seeds = tuple(seeds)
-    if (
-        not seeds
-        or len(set(seeds)) < len(seeds)
-        or not all(isinstance(seed, int | np.integer) and seed >= 0 for seed in seeds)
-    ):
-        raise ValueError(f"seeds: found {seeds!r}, expected different whole numbers, at least one")
     config = config_from(InformationConfig, profile_settings(profile)["information"], **overrides)
-    return Laboratory(sample, config, device=device, resample=config.resample and len(seeds) > 1, reuse=reuse)
+    return Laboratory(
+        sample,
+        config,
+        device=device,
+        resample=config.resample and len(seeds) > 1,
+        reuse=reuse,
+        checkpoint_dir=checkpoint_dir,
+    )
 
 
 def parts_of(inputs: Inputs) -> tuple[str, ...]:
@@ -508,9 +549,10 @@ def estimate_information(
     device: str = "auto",
     base: Inputs | None = None,
     reuse: dict[Any, Any] | None = None,
+    checkpoint_dir: str | Path | None = None,
     **overrides: Any,
 ) -> InformationEstimate:
-    """Estimate what an input tells about stellar mass (paper, section 7).
+    """Estimate what an input tells about stellar mass (paper).
 
     With several seeds each refits on its own bootstrap sample of the training split (unless
     ``resample=False``), and the refits' probabilities are averaged; `repeats` holds each alone. A bootstrap
@@ -523,7 +565,7 @@ def estimate_information(
         Its training split is learned from, its validation split stops and calibrates, its test split is
         measured on.
     inputs : str or sequence of str
-        A registered name or union, or a list of catalogue columns.
+        A registered name or union, or a list of catalogue columns; without the target.
     estimator : {"nested", "separate", "amortised"}
         "separate" is published, the others ours. A nested part is an ensemble of fold networks that start
         from the prior; a nested union is a correction to its `base`. "amortised" trains one network on all
@@ -533,9 +575,14 @@ def estimate_information(
     device : str, default "auto"
         ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
     base : str or sequence of str, optional
-        What a nested union starts from; default its first part. For a list of columns: none.
+        What a nested union starts from: some of its columns, not all. Default the first of its named parts that
+        does not hold all the others; for a list of columns none, so that it is one part.
     reuse : dict, optional
         Give the same dict to several calls and no network is fitted twice.
+    checkpoint_dir : path, optional
+        Folder in which every finished fit is stored, so that a killed computation goes on after its last one.
+        The same settings, data, code, device, version of torch and seed find their fit again; a file that cannot
+        be read is computed again.
     **overrides
         Fields of `InformationConfig` to set instead of the profile's.
 
@@ -546,9 +593,11 @@ def estimate_information(
     Raises
     ------
     ValueError
-        If an input, the estimator, a setting, the profile, the device or a seed is unknown, or a part of the
-        split has too few galaxies.
+        If an input, the estimator, a setting, the profile or the device is unknown, the target is among the
+        inputs, a column is not numeric, `base` is no part of the input, the seeds are no different whole numbers,
+        `checkpoint_dir` is a file, or a part of the split has too few galaxies.
     """
+    seeds = checked_seeds(seeds)
     laboratory = open_laboratory(
         sample,
         estimator=estimator,
@@ -556,13 +605,16 @@ def estimate_information(
         seeds=seeds,
         device=device,
         reuse=reuse,
+        checkpoint_dir=checkpoint_dir,
         overrides=overrides,
     )
-    name, parts = laboratory.resolve(inputs).name, parts_of(inputs)
+    resolved = laboratory.resolve(inputs)
+    name = resolved.name
     if base is not None and estimator != "nested":
         raise ValueError(f"base: found {base!r} with estimator {estimator!r}, expected a base for 'nested' alone")
-    if base is None and len(parts) > 1:
-        base = parts[0]
+    if base is None:
+        parts = (part for part in parts_of(inputs) if set(laboratory.resolve(part).columns) < set(resolved.columns))
+        base = next(parts, None)
     fits = []
     with progress_bar(len(seeds), f"information of {name}", unit="refit") as bar:
         for seed in seeds:

@@ -1,4 +1,4 @@
-"""Fitting the networks of information estimates by cross-entropy, and calibration (paper, section 7)."""
+"""Fitting the networks of information estimates by cross-entropy, and calibration (paper)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax, logsumexp
 from torch import Tensor, nn
 
-from ..contrastive.networks import VectorEncoder, mass_estimator
+from ..contrastive.networks import VectorEncoder, copy_weights, mass_estimator
+from ..contrastive.training import check_positive, check_widths
 
 __all__ = [
     "Calibration",
@@ -95,22 +96,27 @@ class InformationConfig:
 
     def __post_init__(self) -> None:
         """Refuse values that make no training."""
-        if self.keep not in ("best", "last"):
-            raise ValueError(f"keep: found {self.keep!r}, expected 'best' or 'last'")
-        for name in ("steps", "batch_size", "evaluate_every", "patience", "n_shared"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}: found {getattr(self, name)}, expected 1 or more")
-        if self.n_folds < 2:
-            raise ValueError(f"n_folds: found {self.n_folds}, expected 2 or more")
-        if self.smoothing <= 0:
-            # Training starts from the prior's logarithm, and a held-out galaxy may fall in any bin.
-            raise ValueError(f"smoothing: found {self.smoothing}, expected a pseudo-count above 0")
+        check_positive(self, ("n_shared", "steps", "batch_size", "evaluate_every", "patience", "n_folds"))
+        check_widths(self, ("encoder_hidden", "estimator_hidden"))
+        self._check("keep", self.keep in ("best", "last"), "'best' or 'last'")
+        self._check("n_folds", self.n_folds >= 2, "2 or more")
+        self._check("n_bins", type(self.n_bins) is int and (self.n_bins == 0 or self.n_bins >= 2), "0, or 2 or more")
+        # Training starts from the prior's logarithm, and a held-out galaxy may fall in any bin.
+        self._check("smoothing", 0 < self.smoothing < np.inf, "a pseudo-count above 0")
+        self._check("learning_rate", 0 < self.learning_rate < np.inf, "a positive number")
+        self._check("weight_decay", 0 <= self.weight_decay < np.inf, "0 or a positive number")
+        self._check("decay_at", 0 <= self.decay_at <= 1, "a fraction from 0 to 1")
+        self._check("decay_factor", 0 < self.decay_factor < np.inf, "a positive number")
+
+    def _check(self, name: str, holds: bool, expected: str) -> None:
+        if not holds:
+            raise ValueError(f"InformationConfig.{name}: found {getattr(self, name)!r}, expected {expected}")
 
 
 def information_network(
     n_main: int, n_extra: int, n_bins: int, config: InformationConfig, *, zero_start: bool = False
 ) -> nn.Module:
-    """Network from an input to logits over mass bins, without ext and without a decoder (paper, section 3).
+    """Network from an input to logits over mass bins, without ext and without a decoder (paper).
 
     Parameters
     ----------
@@ -268,7 +274,7 @@ def fit_ensemble(
     optimizer = torch.optim.AdamW(ensemble.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     forward, optimizer = fabric.setup(ensemble, optimizer)
     best = {"best_step": 0, "validation_cross_entropy": _validate(ensemble, validation, strengths)}
-    best_weights = _weights(ensemble)
+    best_weights = copy_weights(ensemble)
     step = failures = 0
     while step < config.steps and (failures < config.patience or config.keep == "last"):
         rate = config.learning_rate * (config.decay_factor if step >= config.decay_at * config.steps else 1.0)
@@ -301,7 +307,7 @@ def fit_ensemble(
             failures += 1
             if cross_entropy < best["validation_cross_entropy"] or config.keep == "last":
                 best = {"best_step": step, "validation_cross_entropy": cross_entropy}
-                best_weights, failures = _weights(ensemble), 0
+                best_weights, failures = copy_weights(ensemble), 0
     ensemble.load_state_dict(best_weights)
     return {**best, "steps": step}
 
@@ -311,10 +317,6 @@ def _draw_subsets(masks: Tensor | None, n_rows: int, seed: int, step: int) -> Te
     if masks is None:
         return None
     return torch.from_numpy(np.random.default_rng([seed, 2, step]).integers(len(masks), size=n_rows)).to(masks.device)
-
-
-def _weights(network: nn.Module) -> dict[str, Tensor]:
-    return {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
 
 
 def _validate(ensemble: Ensemble, data: LabelledInputs, strengths: Sequence[float]) -> float:

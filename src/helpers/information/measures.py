@@ -1,4 +1,4 @@
-"""The same question under other definitions of redundancy, on binned summaries (ours, section 8).
+"""The same question under other definitions of redundancy, on binned summaries (ours).
 
 `dit` knows many published definitions, for small tables. Two learned summaries, such as mean predicted
 masses, and the mass itself are binned at their quantiles; what is lost by binning is the same for every
@@ -90,7 +90,7 @@ def binned_information(x: ArrayLike, target: ArrayLike) -> float:
 
 
 def binned_decomposition(x1: ArrayLike, x2: ArrayLike, target: ArrayLike) -> Decomposition:
-    """Pointwise decomposition of discrete variables, from their own table (paper's definition, section 8).
+    """Pointwise decomposition of discrete variables, from their own table (paper's definition).
 
     Parameters
     ----------

@@ -10,6 +10,7 @@ import pandas as pd
 __all__ = ["count_nulls", "null_sentinels", "positive_or_null"]
 
 SENTINEL = 9000.0
+EXEMPT = ("ra", "dec", "objID", "specObjID")
 
 
 def null_sentinels(catalog: pd.DataFrame, columns: Sequence[str] | None = None) -> pd.DataFrame:
@@ -21,7 +22,8 @@ def null_sentinels(catalog: pd.DataFrame, columns: Sequence[str] | None = None) 
     ----------
     catalog : DataFrame
     columns : sequence of str, optional
-        Default: every floating-point column but positions. Identifiers are integers and stay.
+        Default: every numeric column but positions and identifiers. A column of integers that holds a sentinel becomes
+        one of floating-point numbers.
 
     Returns
     -------
@@ -31,20 +33,30 @@ def null_sentinels(catalog: pd.DataFrame, columns: Sequence[str] | None = None) 
     Raises
     ------
     ValueError
-        If a column does not hold numbers.
+        If a named column does not hold numbers, or the rule leaves nothing of a column, such as one of dates.
     """
     clean = catalog.copy()
     if columns is None:
-        columns = [name for name in catalog.columns if pd.api.types.is_float_dtype(catalog[name].dtype)]
+        columns = [name for name in catalog.columns if name not in EXEMPT and _is_numeric(catalog[name])]
     for name in columns:
-        if not pd.api.types.is_numeric_dtype(catalog[name].dtype):
+        if not _is_numeric(catalog[name]):
             raise ValueError(f"column {name!r}: found values of type {catalog[name].dtype}, expected numbers")
         values = catalog[name].to_numpy(dtype=np.float64, na_value=np.nan)
-        size = -values if "Flux" in name else np.abs(values)
-        null = ~np.isfinite(values) | (size >= SENTINEL)
-        if null.any():
-            clean[name] = np.where(null, np.nan, values)
+        size = -values if "Flux" in str(name) else np.abs(values)
+        sentinel = np.isinf(values) | (size >= SENTINEL)
+        if not sentinel.any():
+            continue
+        if np.isfinite(values).any() and not (np.isfinite(values) & ~sentinel).any():
+            raise ValueError(
+                f"column {name!r}: every value counts as a survey's sentinel (absolute value of {SENTINEL:g} or more); "
+                "drop the column or change its unit"
+            )
+        clean[name] = np.where(sentinel, np.nan, values)
     return clean
+
+
+def _is_numeric(column: pd.Series) -> bool:
+    return pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype)
 
 
 def positive_or_null(values: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..inputs import INPUTS, REDDENING
 from .bands import SDSS
 from .quality import count_nulls, null_sentinels
 
@@ -18,6 +19,7 @@ __all__ = ["SPLITS", "TARGET", "Sample", "position_split"]
 TARGET = "lgm_tot_p50"
 SPLITS = ("train", "validation", "test")
 FRACTIONS = (0.7, 0.1, 0.2)
+CELL = 0.01  # degrees
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,7 @@ class Sample:
                 raise ValueError(f"split: column {split!r} is missing from the catalogue")
             labels = catalog[split]
             catalog = catalog.drop(columns=split)
+        _check_numbers(catalog, target)
         _check_logarithm(catalog[target], target)
         catalog = null_sentinels(catalog)
         _check_identifiers(catalog)
@@ -141,8 +144,9 @@ class Sample:
 def position_split(catalog: pd.DataFrame) -> pd.Series:
     """Split by a hash of the position, so that a galaxy never changes side.
 
-    Right ascension and declination are rounded to 1e-4 degrees (0.36 arcsec), so that the same galaxy falls on the
-    same side whatever the sample it is met in: 70% train, 10% validation, 20% test.
+    Right ascension and declination are rounded to 0.01 degrees (36 arcsec), and galaxies of one such cell share a side:
+    70% train, 10% validation, 20% test. The side depends on nothing else, so a galaxy met in two samples is on the same
+    side in both, but for one in some hundreds whose position, measured to 0.1 arcsec, crosses the edge of a cell.
 
     Parameters
     ----------
@@ -161,16 +165,22 @@ def position_split(catalog: pd.DataFrame) -> pd.Series:
     )
 
 
-def position_hash(catalog: pd.DataFrame, salt: str = "") -> np.ndarray:
-    """Uniform number in [0, 1) from each galaxy's rounded position and `salt`."""
+def position_hash(
+    catalog: pd.DataFrame, salt: str = "", purpose: str = "split by position; or give `split`"
+) -> np.ndarray:
+    """Uniform number in [0, 1) from each galaxy's rounded position and `salt`; `purpose` is for the error message."""
     for name in ("ra", "dec"):
         if name not in catalog.columns:
-            raise ValueError(f"catalog: column {name!r} is missing, which the split by position needs; or give `split`")
+            raise ValueError(f"catalog: column {name!r} is missing, needed to {purpose}")
         if catalog[name].isna().any():
             raise ValueError(f"catalog: column {name!r} has {int(catalog[name].isna().sum())} nulls, expected none")
-    # Whole numbers of 1e-4 degrees, so that -0.00001 and 0.00001 are one position; RA wraps at 360.
-    ra = np.rint(catalog["ra"].to_numpy(np.float64) * 1e4).astype(np.int64) % 3_600_000
-    dec = np.rint(catalog["dec"].to_numpy(np.float64) * 1e4).astype(np.int64)
+    if (catalog["dec"].abs() > 90).any():
+        raise ValueError(
+            f"catalog: column 'dec' reaches {catalog['dec'].abs().max():g}, expected degrees from -90 to 90"
+        )
+    # Whole cells, so that -0.001 and 0.001 are one position; RA wraps at 360.
+    ra = np.rint(catalog["ra"].to_numpy(np.float64) / CELL).astype(np.int64) % round(360 / CELL)
+    dec = np.rint(catalog["dec"].to_numpy(np.float64) / CELL).astype(np.int64)
     digests = (hashlib.blake2b(f"{salt}{a},{d}".encode(), digest_size=8).digest() for a, d in zip(ra, dec, strict=True))
     # 53 bits: what a float64 holds exactly, and never rounds up to 1.
     return np.array([(int.from_bytes(digest, "big") >> 11) / 2.0**53 for digest in digests])
@@ -190,9 +200,16 @@ def _check_identifiers(catalog: pd.DataFrame) -> None:
                 )
 
 
+def _check_numbers(catalog: pd.DataFrame, target: str) -> None:
+    """Refuse canonical columns that do not hold numbers."""
+    canonical = {"ra", "dec", REDDENING, target}.union(*(entry.main + entry.errors for entry in INPUTS.values()))
+    for name in catalog.columns:
+        dtype = catalog[name].dtype
+        if name in canonical and (not pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_bool_dtype(dtype)):
+            raise ValueError(f"column {name!r}: found values of type {dtype}, expected numbers")
+
+
 def _check_logarithm(mass: pd.Series, target: str) -> None:
-    if not pd.api.types.is_numeric_dtype(mass.dtype):
-        raise ValueError(f"target {target!r}: found values of type {mass.dtype}, expected log10 of solar masses")
     if mass.median() > 1e4:  # before the sentinel rule would take solar masses for nulls
         raise ValueError(f"target {target!r}: found a median of {mass.median():.3g}, expected log10 of solar masses")
 
@@ -211,12 +228,17 @@ def _check_target(catalog: pd.DataFrame, target: str) -> None:
 
 
 def _check_split(labels: Any, catalog: pd.DataFrame) -> pd.Series:
+    if np.ndim(labels) != 1:
+        raise ValueError(f"split: found {labels!r}, expected a label for each of {len(catalog)} galaxies")
     if len(labels) != len(catalog):
         raise ValueError(f"split: found {len(labels)} labels, expected one for each of {len(catalog)} galaxies")
     values = labels.reindex(catalog.index) if isinstance(labels, pd.Series) else pd.Series(labels, catalog.index)
     other = [label for label in pd.unique(values) if label not in SPLITS]
     if other:
         raise ValueError(f"split: found the label {other[0]!r}, expected {', '.join(SPLITS)}")
+    empty = [part for part in SPLITS if not (values == part).any()]
+    if empty:
+        raise ValueError(f"split: no galaxy is labelled {empty[0]!r}, expected some in each of {', '.join(SPLITS)}")
     return values.astype(object).rename("split")
 
 

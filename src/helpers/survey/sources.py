@@ -5,12 +5,14 @@ from __future__ import annotations
 import importlib.util
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
-from ..runs import atomic_path, cache_directory, file_sha256
+from ..runs import atomic_path, cache_directory, file_sha256, library_fingerprint
 from .bands import SDSS, TWO_MASS
 from .quality import count_nulls, positive_or_null
 from .sample import TARGET, Sample, position_hash
@@ -20,7 +22,6 @@ __all__ = ["load_sample"]
 # Read before writing numbers that depend on it: the file ships inside the package kcorrect 5.1.9 (BSD-3-Clause).
 MINI_FILE = "data/test/gst_tests_small.fits"
 MINI_SHA256 = "d7e87e8abc45167e48889a0e824870760a2e6dde20650a6e41a72164859bf578"
-MINI_VERSION = 1  # raise it when the catalogue made from the file changes: it names the cache
 TABLES = (".csv", ".parquet", ".fits")
 
 
@@ -64,9 +65,12 @@ def load_sample(
     ValueError
         If the name is unknown, a file or column is missing, or more galaxies are asked for than there are.
     """
+    if not isinstance(dataset, str | os.PathLike):
+        raise ValueError(f"dataset: found {dataset!r}, expected a name or a path")
     if str(dataset) == "sdss-mini":
-        if column_map is not None:
-            raise ValueError("column_map: found a mapping with dataset 'sdss-mini', expected one only with a file")
+        for name, given, default in (("column_map", column_map, None), ("target", target, TARGET)):
+            if given != default:
+                raise ValueError(f"{name}: found {given!r} with dataset 'sdss-mini', expected it only with a file")
         sample = _load_mini(cache_directory(cache_dir))
     elif Path(dataset).suffix.lower() in TABLES:
         sample = _load_table(Path(dataset), column_map or {}, target)
@@ -78,19 +82,25 @@ def load_sample(
 
 
 def _subset(sample: Sample, n_galaxies: int, seed: int) -> Sample:
+    if isinstance(n_galaxies, bool) or not isinstance(n_galaxies, int | np.integer):
+        raise ValueError(f"n_galaxies: found {n_galaxies!r}, expected a whole number")
     if not 1 <= n_galaxies <= len(sample):
         raise ValueError(f"n_galaxies: found {n_galaxies}, expected 1 to {len(sample)}, the size of the sample")
     if n_galaxies == len(sample):
         return sample
-    order = np.argsort(position_hash(sample.catalog, salt=f"subset {seed}: "), kind="stable")
-    return sample.take(np.sort(order[:n_galaxies]))
+    hashed = position_hash(sample.catalog, salt=f"subset {seed}: ", purpose="choose `n_galaxies` of them")
+    subset = sample.take(np.sort(np.argsort(hashed, kind="stable")[:n_galaxies]))
+    return replace(subset, provenance={**sample.provenance, "nulls": subset.null_counts().to_dict()})
 
 
 def _load_table(path: Path, column_map: Mapping[str, str], target: str) -> Sample:
     if not path.is_file():
         raise ValueError(f"dataset: there is no file {str(path)!r}")
     readers = {".csv": pd.read_csv, ".parquet": pd.read_parquet, ".fits": _read_fits}
-    frame = readers[path.suffix.lower()](path)
+    try:
+        frame = readers[path.suffix.lower()](path)
+    except (ValueError, OSError, pa.ArrowException) as error:  # parsers' own errors are among these
+        raise ValueError(f"dataset: cannot read {str(path)!r}: {error}") from None
     absent = [name for name in column_map if name not in frame.columns]
     if absent:
         raise ValueError(
@@ -107,7 +117,7 @@ def _load_table(path: Path, column_map: Mapping[str, str], target: str) -> Sampl
 def _read_fits(path: Path) -> pd.DataFrame:
     from astropy.table import Table
 
-    table = Table.read(path)
+    table = Table.read(path, format="fits")
     wide = [name for name in table.colnames if table[name].ndim > 1]
     if wide:
         raise ValueError(
@@ -133,7 +143,7 @@ def _mini_path() -> Path:
 
 def _load_mini(cache: Path) -> Sample:
     source = _mini_path()
-    stored = cache / f"sdss-mini-v{MINI_VERSION}-{MINI_SHA256[:12]}.parquet"
+    stored = cache / f"sdss-mini-{library_fingerprint('survey')}-{MINI_SHA256[:12]}.parquet"
     checksum = stored.with_suffix(".sha256")
     if not (stored.is_file() and checksum.is_file() and checksum.read_text().strip() == file_sha256(stored)):
         frame = mini_catalog(source)
@@ -161,7 +171,7 @@ def mini_catalog(path: Path) -> pd.DataFrame:
     """
     from astropy.table import Table
 
-    table = Table.read(path)
+    table = Table.read(path, format="fits")
 
     def column(name: str) -> np.ndarray:
         return np.asarray(table[name], dtype=np.float64)

@@ -207,7 +207,8 @@ for name, model in models.items():
     print(
         f"{name}: {count_parameters(model.network):,} parameters, {model.bins.count} bins of {model.bins.width:.3f} dex"
     )
-    print(f"  {model.verdict}")
+    verdict = model.verdict
+    print(f"  converged: {verdict['converged']}; kept step {verdict['best_step']}")
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Validation cross-entropy against training step for the two models. Both fall quickly, flatten about where the learning rate is lowered at a third of the steps, and change little after; a dot marks the step that was kept."}}
 figure, axis = plt.subplots()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -101,6 +102,22 @@ def test_comments_and_docstrings_are_not_code():
     same = runs._code_of(told)
     assert same == runs._code_of('def f(x):\n    """Other words."""\n    return x + 1\n')
     assert same != runs._code_of(other) and runs._code_of(plain) != runs._code_of(other)
+
+
+def test_notebook_counts_by_its_code_alone(tmp_path):
+    def fingerprint(folder: str, parameter: str, code: str, prose: str) -> str:
+        cells = [
+            {"cell_type": "markdown", "metadata": {}, "source": [prose]},
+            {"cell_type": "code", "metadata": {"tags": ["parameters"]}, "source": [parameter]},
+            {"cell_type": "code", "metadata": {}, "source": [code]},
+        ]
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "01_data.ipynb").write_text(json.dumps({"cells": cells}))
+        return runs._code_fingerprint("01_data", "smoke", tmp_path / folder)
+
+    first = fingerprint("a", "seed: int = 0", "x = 1", "one")
+    assert fingerprint("b", "seed: int = 1", "x = 1  # because", "two") == first
+    assert fingerprint("c", "seed: int = 0", "x = 2", "one") != first
 
 
 def test_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):

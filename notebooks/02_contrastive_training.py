@@ -96,10 +96,9 @@ from helpers.contrastive import (
     train,
 )
 from helpers.inputs import resolve
-from helpers.plotting import COLOURS, panels, pit_histogram, use_style
+from helpers.plotting import COLOURS, panels, pit_departure, pit_histogram, use_style
 from helpers.runs import open_run
 from helpers.survey import Sample
-from scipy.stats import kstest
 from sklearn.decomposition import PCA
 from sklearn.ensemble import HistGradientBoostingRegressor
 
@@ -348,11 +347,8 @@ def transform_of(name):
 
 
 transforms = {name: transform_of(name) for name in inputs}
-departure = {
-    name: float(kstest(values, "uniform").statistic)
-    for name, values in transforms.items()
-}
-critical = 1.358 / np.sqrt(len(test_rows))
+departure = {name: pit_departure(values)[0] for name, values in transforms.items()}
+critical = pit_departure(transforms["Mopt"])[1]
 verdict = "do not depart" if max(departure.values()) < critical else "depart"
 figure, axes = panels(
     2,

@@ -82,10 +82,9 @@ from helpers.neighbours import (
     nearest_neighbours,
     probability_integral_transform,
 )
-from helpers.plotting import COLOURS, panels, pit_histogram, use_style
+from helpers.plotting import COLOURS, panels, pit_departure, pit_histogram, use_style
 from helpers.runs import open_run, profile_settings
 from helpers.survey import Sample
-from scipy.stats import kstest
 
 use_style()
 shared = {
@@ -168,11 +167,8 @@ transforms = {
     )
     for name, found in to_test.items()
 }
-departure = {
-    name: float(kstest(values, "uniform").statistic)
-    for name, values in transforms.items()
-}
-critical = 1.358 / np.sqrt(len(test_rows))
+departure = {name: pit_departure(values)[0] for name, values in transforms.items()}
+critical = pit_departure(transforms["Mopt"])[1]
 verdict = "are" if max(departure.values()) < critical else "are not quite"
 figure, axes = panels(
     2, title=f"Test galaxies {verdict} typical members of their neighbourhoods"

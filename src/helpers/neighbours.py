@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .checks import is_whole
+
 __all__ = ["Neighbours", "continuous_ranked_probability_score", "nearest_neighbours", "probability_integral_transform"]
 
 BACKENDS = ("auto", "faiss", "torch")
@@ -88,7 +90,7 @@ def nearest_neighbours(
         if ids is not None and np.shape(ids) != (len(vectors),):
             raise ValueError(f"{name}: found shape {np.shape(ids)}, expected ({len(vectors)},)")
     extra = 1 if exclude_self else 0
-    if isinstance(k, bool) or not isinstance(k, int | np.integer):
+    if not is_whole(k):
         raise ValueError(f"k: found {k!r}, expected a whole number")
     if not 1 <= k <= len(reference) - extra:
         raise ValueError(

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "COLOURS",
-    "BAND_COLOURS",
     "binomial_band",
     "draw_graph",
     "forest",
     "panels",
+    "pit_departure",
     "pit_histogram",
     "grouped_atoms",
     "use_style",
@@ -39,7 +39,6 @@ COLOURS = {
     "grey": "#7A7A7A",
     "black": "#222222",
 }
-BAND_COLOURS = dict(zip("ugriz", plt.get_cmap("viridis")(np.linspace(0.0, 0.88, 5)), strict=True))
 
 
 def use_style() -> None:
@@ -90,6 +89,17 @@ def binomial_band(n_values: int, n_bins: int, level: float = 0.95) -> tuple[floa
 
     low, high = binom.interval(level, n_values, 1 / n_bins)
     return low * n_bins / n_values, high * n_bins / n_values
+
+
+def pit_departure(values: np.ndarray) -> tuple[float, float]:
+    """Departure of a probability integral transform from uniform, and its 5% critical value.
+
+    The departure is Kolmogorov and Smirnov's: the largest difference between the cumulative distributions. The critical
+    value, 1.358 over the root of the number of values, is the asymptotic one.
+    """
+    from scipy.stats import kstest
+
+    return float(kstest(values, "uniform").statistic), float(1.358 / np.sqrt(len(values)))
 
 
 def pit_histogram(

@@ -17,7 +17,7 @@ import platform
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -294,8 +294,11 @@ class Run:
     directory: Path
     chapter: str
     parameters: dict[str, Any]
-    code: str
+    code: str = field(init=False)
     read: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.code = self._fingerprint(self.chapter)
 
     def path(self, name: str) -> Path:
         """Path of this chapter's own artifact `name`."""
@@ -469,6 +472,4 @@ def open_run(
     profile_settings(parameters.get("profile", "book"))
     directory = Path(root or project_root()) / "runs" / name
     (directory / chapter).mkdir(parents=True, exist_ok=True)
-    plain = _plain(parameters)
-    run = Run(directory, chapter, plain, "")
-    return replace(run, code=run._fingerprint(chapter))
+    return Run(directory, chapter, _plain(parameters))

@@ -8,6 +8,7 @@ from scipy.spatial.distance import cdist
 from scipy.stats import kstest, norm
 
 from helpers.neighbours import continuous_ranked_probability_score, nearest_neighbours, probability_integral_transform
+from helpers.plotting import pit_departure
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +117,13 @@ def test_crps_against_its_definition_and_a_closed_form():
     y = 0.7
     exact = y * (2 * norm.cdf(y) - 1) + 2 * norm.pdf(y) - 1 / np.sqrt(np.pi)
     assert continuous_ranked_probability_score(quantiles, np.array([y]))[0] == pytest.approx(exact, abs=1e-4)
+
+
+def test_departure_is_the_largest_gap_between_the_cumulatives():
+    middles = (np.arange(400) + 0.5) / 400
+    departure, critical = pit_departure(middles)
+    assert departure == pytest.approx(1 / 800) and critical == pytest.approx(1.358 / 20)
+    assert pit_departure(middles / 2)[0] == pytest.approx(0.5 + 1 / 1600)
 
 
 def test_ensembles_are_checked():

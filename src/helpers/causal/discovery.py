@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from helpers.causal.graphs import _ENDS, CausalGraph
+from helpers.checks import is_number, is_whole
 
 __all__ = ["bootstrap_edges", "pc_graph"]
 
@@ -117,7 +118,7 @@ def bootstrap_edges(
         As `pc_graph`; if ``n_bootstrap`` is no whole number from 1; or if a column varies in so few rows that
         a hundred resamples on end are unusable.
     """
-    if isinstance(n_bootstrap, bool) or not isinstance(n_bootstrap, int | np.integer) or n_bootstrap < 1:
+    if not is_whole(n_bootstrap) or n_bootstrap < 1:
         raise ValueError(f"n_bootstrap: found {n_bootstrap!r}, expected a whole number, at least 1")
     alpha = _checked_alpha(alpha)
     _check_test(test)
@@ -248,8 +249,7 @@ def _degeneracy(values: NDArray[np.float64], names: list[str]) -> str:
 
 
 def _checked_alpha(alpha: float) -> float:
-    number = isinstance(alpha, int | float | np.integer | np.floating) and not isinstance(alpha, bool)
-    if not number or not 0 < alpha < 1:
+    if not is_number(alpha) or not 0 < alpha < 1:
         raise ValueError(f"alpha: found {alpha!r}, expected a number between 0 and 1")
     return float(alpha)
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..checks import is_number, is_whole
+
 __all__ = ["MassBins", "default_n_bins"]
 
 PUBLISHED_BINS = 520  # width 0.0125 dex on [6, 12.5]
@@ -38,9 +40,8 @@ class MassBins:
     high: float = 12.5
 
     def __post_init__(self) -> None:
-        whole = isinstance(self.count, int | np.integer) and not isinstance(self.count, bool)
         ends = (self.low, self.high)
-        plain = whole and all(isinstance(end, int | float | np.number) and np.isfinite(end) for end in ends)
+        plain = is_whole(self.count) and all(is_number(end) and np.isfinite(end) for end in ends)
         if not plain or self.count < 2 or self.low >= self.high:
             raise ValueError(
                 f"bins: found {self.count} on ({self.low}, {self.high}), expected at least 2 on an increasing range"

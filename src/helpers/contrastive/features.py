@@ -10,7 +10,7 @@ import pandas as pd
 
 from ..inputs import ResolvedInput
 
-__all__ = ["Features", "Scaling", "fit_scaling", "scale_features"]
+__all__ = ["Features", "Scaling", "column_values", "fit_scaling", "scale_features"]
 
 UNFLAGGED = 0.01  # share of nulls without a flag that passes without a warning
 
@@ -140,13 +140,25 @@ def scale_features(scaling: Scaling, catalog: pd.DataFrame) -> Features:
     )
 
 
+def column_values(catalog: pd.DataFrame, name: str) -> np.ndarray:
+    """Values of a column, float64 [n_galaxies], nulls as NaN.
+
+    Raises
+    ------
+    ValueError
+        If the column does not hold real numbers.
+    """
+    dtype = catalog[name].dtype
+    if not pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_complex_dtype(dtype):
+        raise ValueError(f"column {name!r}: found values of type {dtype}, expected real numbers")
+    return catalog[name].to_numpy(dtype=np.float64, na_value=np.nan)
+
+
 def _values(columns: tuple[str, ...], logarithmic: tuple[str, ...], catalog: pd.DataFrame) -> np.ndarray:
     """Columns as float64, because a magnitude's mean must not lose digits before it is subtracted."""
     values = np.empty((len(catalog), len(columns)))
     for i, name in enumerate(columns):
-        if not pd.api.types.is_numeric_dtype(catalog[name].dtype):
-            raise ValueError(f"column {name!r}: found values of type {catalog[name].dtype}, expected numbers")
-        values[:, i] = catalog[name].to_numpy(dtype=np.float64, na_value=np.nan)
+        values[:, i] = column_values(catalog, name)
         if name in logarithmic:
             if (values[:, i] <= 0).any():
                 raise ValueError(

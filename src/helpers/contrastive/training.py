@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..checks import check_positive, check_widths, is_whole
 from ..inputs import ResolvedInput, resolve
 from ..progress import progress_bar
 from ..runs import atomic_path, config_from, library_fingerprint, profile_settings
@@ -89,22 +90,6 @@ class ContrastiveConfig:
             raise ValueError(f"ContrastiveConfig.keep: found {self.keep!r}, expected 'best' or 'last'")
         if not 0 < self.learning_rate < np.inf:
             raise ValueError(f"ContrastiveConfig.learning_rate: found {self.learning_rate}, expected a positive number")
-
-
-def check_positive(config: Any, names: Sequence[str]) -> None:
-    """Raise a ValueError for the first of these settings that is not a positive whole number."""
-    for name in names:
-        value = getattr(config, name)
-        if type(value) is not int or value < 1:
-            raise ValueError(f"{type(config).__name__}.{name}: found {value!r}, expected a positive whole number")
-
-
-def check_widths(config: Any, names: Sequence[str]) -> None:
-    """Raise a ValueError for the first of these settings that is not a tuple of positive whole numbers."""
-    for name in names:
-        value = getattr(config, name)
-        if not all(type(width) is int and width >= 1 for width in value):
-            raise ValueError(f"{type(config).__name__}.{name}: found {value!r}, expected positive whole numbers")
 
 
 @dataclass(frozen=True)
@@ -268,7 +253,7 @@ def train(
         If the loss stops being finite, with the step.
     """
     config = config_from(ContrastiveConfig, profile_settings(profile)["contrastive"], **overrides)
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+    if not is_whole(seed) or seed < 0:
         raise ValueError(f"seed: found {seed!r}, expected a whole number, 0 or more")
     rows = _training_rows(sample, rows)
     validation_rows = sample.rows("validation")

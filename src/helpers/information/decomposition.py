@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from ..checks import is_whole
 from ..progress import progress_bar
 from .checkpoints import Fit
 from .estimators import (
@@ -474,7 +475,7 @@ def noise_bias(
     rows = ~np.isnan(first + second + both)
     if not rows.any():
         raise ValueError(f"i1, i2, i12: none of {rows.size} galaxies has all three values, expected at least one")
-    if isinstance(n_draws, bool) or not isinstance(n_draws, int | np.integer) or n_draws < 1:
+    if not is_whole(n_draws) or n_draws < 1:
         raise ValueError(f"n_draws: found {n_draws!r}, expected a whole number, at least 1")
     deviation = np.asarray(error, dtype=np.float64)
     if deviation.ndim > 1 or (deviation.ndim == 1 and deviation.size != first.size):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..checks import is_number, is_whole
 from ..contrastive.bins import MassBins
 
 __all__ = ["mass_prior", "plugin_entropy", "pointwise_information"]
@@ -50,7 +51,7 @@ def mass_prior(
     masses = _one_dimensional(target, "target")
     if masses.size == 0:
         raise ValueError("target: found no masses, expected at least one")
-    if not _is_number(smoothing) or not 0 <= smoothing < np.inf:
+    if not is_number(smoothing) or not 0 <= smoothing < np.inf:
         raise ValueError(f"smoothing: found {smoothing!r}, expected a pseudo-count of 0 or more")
     mass_bins = _mass_bins(bins, range)
     counts = np.bincount(mass_bins.labels(masses), minlength=mass_bins.count) + float(smoothing)
@@ -170,15 +171,11 @@ def pointwise_information(
     return information
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-
-
 def _mass_bins(bins: int, range: tuple[float, float]) -> MassBins:
-    if isinstance(bins, bool) or not isinstance(bins, int | np.integer) or bins < 2:
+    if not is_whole(bins) or bins < 2:
         raise ValueError(f"bins: found {bins!r}, expected a whole number of bins, at least 2")
     pair = tuple(range) if isinstance(range, tuple | list | np.ndarray) else ()
-    if len(pair) != 2 or not all(map(_is_number, pair)) or not -np.inf < pair[0] < pair[1] < np.inf:
+    if len(pair) != 2 or not all(map(is_number, pair)) or not -np.inf < pair[0] < pair[1] < np.inf:
         raise ValueError(f"range: found {range!r}, expected two increasing finite numbers, in dex")
     return MassBins(int(bins), float(pair[0]), float(pair[1]))
 

@@ -23,8 +23,9 @@ import torch
 from scipy.special import logsumexp
 from scipy.stats import t as student_t
 
+from ..checks import is_whole
 from ..contrastive.bins import MassBins, default_n_bins
-from ..contrastive.features import Features, Scaling, fit_scaling, scale_features
+from ..contrastive.features import Features, Scaling, column_values, fit_scaling, scale_features
 from ..contrastive.training import make_fabric
 from ..inputs import ResolvedInput, parse, resolve
 from ..progress import progress_bar
@@ -170,7 +171,7 @@ class Laboratory:
         torch are also the same. A file that cannot be read counts as absent.
         """
         digest = hashlib.blake2b(digest_size=16)
-        for values in (self.label, *self.rows.values(), *(_numbers(catalog, column) for column in columns)):
+        for values in (self.label, *self.rows.values(), *(column_values(catalog, column) for column in columns)):
             digest.update(np.ascontiguousarray(values).tobytes())
         key = (*key, self.config, self.resample, digest.hexdigest())
         if key not in self.reuse:
@@ -419,14 +420,6 @@ class Laboratory:
         return everywhere
 
 
-def _numbers(catalog: pd.DataFrame, column: str) -> np.ndarray:
-    """Values of a column, float64, nulls as NaN."""
-    values = catalog[column]
-    if not pd.api.types.is_numeric_dtype(values.dtype) or pd.api.types.is_complex_dtype(values.dtype):
-        raise ValueError(f"column {column!r}: found values of type {values.dtype}, expected real numbers")
-    return values.to_numpy(dtype=np.float64, na_value=np.nan)
-
-
 def _merge(resolved: Sequence[ResolvedInput]) -> ResolvedInput:
     """Union of resolved inputs; a column that is main anywhere is main."""
     main = tuple(dict.fromkeys(column for inputs in resolved for column in inputs.main))
@@ -503,7 +496,7 @@ def checked_seeds(seeds: Iterable[int]) -> tuple[int, ...]:
     if not isinstance(seeds, Iterable):
         raise ValueError(f"seeds: found {seeds!r}, expected a sequence of whole numbers, such as (0,)")
     found = tuple(seeds)
-    whole = all(isinstance(seed, int | np.integer) and not isinstance(seed, bool) and seed >= 0 for seed in found)
+    whole = all(is_whole(seed) and seed >= 0 for seed in found)
     if not found or not whole or len(set(found)) < len(found):
         raise ValueError(f"seeds: found {found!r}, expected different whole numbers from 0, at least one")
     return tuple(int(seed) for seed in found)

@@ -13,8 +13,8 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax, logsumexp
 from torch import Tensor, nn
 
+from ..checks import check_positive, check_widths
 from ..contrastive.networks import VectorEncoder, copy_weights, mass_estimator
-from ..contrastive.training import check_positive, check_widths
 
 __all__ = [
     "Calibration",

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from ..checks import is_numeric
+
 __all__ = ["count_nulls", "null_sentinels", "positive_or_null"]
 
 SENTINEL = 9000.0
@@ -37,9 +39,9 @@ def null_sentinels(catalog: pd.DataFrame, columns: Sequence[str] | None = None) 
     """
     clean = catalog.copy()
     if columns is None:
-        columns = [name for name in catalog.columns if name not in EXEMPT and _is_numeric(catalog[name])]
+        columns = [name for name in catalog.columns if name not in EXEMPT and is_numeric(catalog[name])]
     for name in columns:
-        if not _is_numeric(catalog[name]):
+        if not is_numeric(catalog[name]):
             raise ValueError(f"column {name!r}: found values of type {catalog[name].dtype}, expected numbers")
         values = catalog[name].to_numpy(dtype=np.float64, na_value=np.nan)
         size = -values if "Flux" in str(name) else np.abs(values)
@@ -53,10 +55,6 @@ def null_sentinels(catalog: pd.DataFrame, columns: Sequence[str] | None = None) 
             )
         clean[name] = np.where(sentinel, np.nan, values)
     return clean
-
-
-def _is_numeric(column: pd.Series) -> bool:
-    return pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype)
 
 
 def positive_or_null(values: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..checks import is_numeric
 from ..inputs import INPUTS, REDDENING
 from .bands import SDSS
 from .quality import count_nulls, null_sentinels
@@ -204,9 +205,8 @@ def _check_numbers(catalog: pd.DataFrame, target: str) -> None:
     """Refuse canonical columns that do not hold numbers."""
     canonical = {"ra", "dec", REDDENING, target}.union(*(entry.main + entry.errors for entry in INPUTS.values()))
     for name in catalog.columns:
-        dtype = catalog[name].dtype
-        if name in canonical and (not pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_bool_dtype(dtype)):
-            raise ValueError(f"column {name!r}: found values of type {dtype}, expected numbers")
+        if name in canonical and not is_numeric(catalog[name]):
+            raise ValueError(f"column {name!r}: found values of type {catalog[name].dtype}, expected numbers")
 
 
 def _check_logarithm(mass: pd.Series, target: str) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from ..checks import is_whole
 from ..runs import atomic_path, cache_directory, file_sha256, library_fingerprint
 from .bands import SDSS, TWO_MASS
 from .quality import count_nulls, positive_or_null
@@ -82,7 +83,7 @@ def load_sample(
 
 
 def _subset(sample: Sample, n_galaxies: int, seed: int) -> Sample:
-    if isinstance(n_galaxies, bool) or not isinstance(n_galaxies, int | np.integer):
+    if not is_whole(n_galaxies):
         raise ValueError(f"n_galaxies: found {n_galaxies!r}, expected a whole number")
     if not 1 <= n_galaxies <= len(sample):
         raise ValueError(f"n_galaxies: found {n_galaxies}, expected 1 to {len(sample)}, the size of the sample")

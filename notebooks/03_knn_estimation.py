@@ -34,6 +34,8 @@ if "google.colab" in sys.modules and importlib.util.find_spec("helpers") is None
         "dit": "dit==2.3",
         "faiss": "faiss-cpu",
         "lightning": "lightning",
+        "galsim": "galsim==2.8.5",
+        "photutils": "photutils==3.0.0",
         "safetensors": "safetensors",
     }
     missing = [

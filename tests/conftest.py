@@ -7,8 +7,12 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from helpers.survey import Sample
 
 ROOT = Path(__file__).resolve().parent.parent
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -48,6 +52,23 @@ def anatomy_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def data_cache(anatomy_home: Path) -> Path:
     """Folder in which the session keeps computed samples."""
     return anatomy_home / "data" / "cache"
+
+
+@pytest.fixture(scope="session")
+def mock_universe(data_cache: Path) -> Sample:
+    """The mock of the default size, made once: a minute or two on two cores."""
+    from helpers.survey import load_sample
+
+    return load_sample("mock", 6000, 0, cache_dir=data_cache)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of real survey data, where this machine has one beside the repository."""
+    folder = ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("no real survey data: there is no folder shared/data beside the repository")
+    return folder
 
 
 @pytest.fixture(scope="session")

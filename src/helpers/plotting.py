@@ -20,6 +20,7 @@ __all__ = [
     "COLOURS",
     "binomial_band",
     "draw_graph",
+    "draw_layers",
     "forest",
     "panels",
     "pit_departure",
@@ -217,4 +218,70 @@ def draw_graph(
             bbox={"boxstyle": "round,pad=0.4", "fc": face, "ec": "#888888"},
         )
     axis.set(xlim=(-1.45, 1.45), ylim=(-1.3, 1.3))
+    axis.set_axis_off()
+
+
+def draw_layers(
+    axis: Axes, nodes: Sequence[str], edges: Sequence[tuple[str, str, str]], *, highlight: Collection[str] = ()
+) -> None:
+    """Draw a directed graph without cycles from causes, on top, to effects: each node is below all its parents.
+
+    Parameters
+    ----------
+    axis : Axes
+    nodes : sequence of str
+        In causal order.
+    edges : sequence of (parent, child, kind)
+    highlight : collection of str
+        Nodes to colour.
+    """
+    parents: dict[str, list[str]] = {node: [] for node in nodes}
+    for parent, child, _ in edges:
+        parents[child].append(parent)
+    depth: dict[str, int] = {}
+    for node in nodes:
+        depth[node] = 1 + max((depth[parent] for parent in parents[node]), default=-1)
+    place: dict[str, tuple[float, float]] = {}
+    for level in range(max(depth.values()) + 1):
+        row = [node for node in nodes if depth[node] == level]
+        if level:  # beneath the middle of its parents, so that few arrows cross
+            row.sort(key=lambda node: np.mean([place[parent][0] for parent in parents[node]]))
+        for i, node in enumerate(row):
+            # Neighbours stand a little higher and lower by turns, so that their names have room.
+            place[node] = ((i + 0.5) / len(row), -level - 0.34 * (i % 2) * (len(row) > 3))
+    for parent, child, _ in edges:
+        axis.annotate(
+            "",
+            xy=place[child],
+            xytext=place[parent],
+            arrowprops={
+                "arrowstyle": "-|>",
+                "color": COLOURS["vermilion"] if {parent, child} <= set(highlight) else COLOURS["grey"],
+                "alpha": 0.75,
+                # As far as the box reaches, by its lines of text.
+                "shrinkA": 6 + 5 * (parent.count("_") + 1),
+                "shrinkB": 6 + 5 * (child.count("_") + 1),
+                # Bent a little, so that an arrow does not pass for two through a node that lies between.
+                "connectionstyle": "arc3,rad=0.07",
+                "linewidth": 1.1,
+                "mutation_scale": 10,
+            },
+        )
+    for node, (x, y) in place.items():
+        axis.text(
+            x,
+            y,
+            node.replace("_", "\n"),
+            ha="center",
+            va="center",
+            fontsize=9,
+            linespacing=0.9,
+            bbox={
+                "boxstyle": "round,pad=0.25",
+                "fc": "#FFE3C2" if node in highlight else "#E3F0FA",
+                "ec": "#999999",
+                "lw": 0.8,
+            },
+        )
+    axis.set(xlim=(0, 1), ylim=(-max(depth.values()) - 0.5, 0.5))
     axis.set_axis_off()

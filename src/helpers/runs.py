@@ -51,18 +51,31 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "03_knn_estimation": ("neighbours.py",),
     "04_causal_discovery": ("neighbours.py", "causal"),
     "05_information_decomposition": ("survey", "inputs.py", "contrastive", "information"),
+    "90_mock_universe": ("survey", "inputs.py"),
 }
 
 # The blocks of the profile that each chapter's artifacts depend on.
 SETTINGS: dict[str, tuple[str, ...]] = {
-    "01_data": (),
+    "01_data": ("mock",),
     "02_contrastive_training": ("contrastive",),
     "03_knn_estimation": ("neighbours",),
     "04_causal_discovery": ("causal",),
     "05_information_decomposition": ("information", "decomposition"),
+    "90_mock_universe": ("mock",),
 }
 
-VERSIONS = ("numpy", "pandas", "scipy", "scikit-learn", "torch", "kcorrect", "causal-learn", "dit", "faiss-cpu")
+VERSIONS = (
+    "numpy",
+    "pandas",
+    "scipy",
+    "scikit-learn",
+    "torch",
+    "kcorrect",
+    "causal-learn",
+    "dit",
+    "faiss-cpu",
+    "galsim",
+)
 
 
 class ArtifactError(RuntimeError):

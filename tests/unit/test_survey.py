@@ -181,7 +181,7 @@ def test_other_bad_samples_are_refused():
 
 
 def test_bad_sources_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="dataset: found 'sdss-maxi', expected 'sdss-mini' or a file"):
+    with pytest.raises(ValueError, match="dataset: found 'sdss-maxi', expected one of sdss-mini, mock,"):
         load_sample("sdss-maxi")
     with pytest.raises(ValueError, match="there is no file"):
         load_sample(tmp_path / "none.csv")

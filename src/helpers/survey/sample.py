@@ -41,6 +41,9 @@ class Sample:
         Column of log10 stellar mass, in solar masses.
     provenance : dict
         Where the sample comes from, and what was counted on the way.
+    truth : DataFrame [n_galaxies] or None
+        True properties, known only for a mock, on the catalogue's index. They stand apart from the catalogue, in which
+        alone inputs are looked up, so that no model is ever given one.
     """
 
     catalog: pd.DataFrame
@@ -49,6 +52,7 @@ class Sample:
     images: Any = None
     target: str = TARGET
     provenance: dict[str, Any] = field(default_factory=dict)
+    truth: pd.DataFrame | None = None
 
     def __len__(self) -> int:
         return len(self.catalog)
@@ -63,6 +67,7 @@ class Sample:
         target: str = TARGET,
         split: pd.Series | str | None = None,
         provenance: dict[str, Any] | None = None,
+        truth: pd.DataFrame | None = None,
     ) -> Sample:
         """Wrap galaxies that are already in memory, checking them.
 
@@ -79,13 +84,15 @@ class Sample:
             Labels train, validation, test; or the name of the column that holds them; or None to split by
             position (`position_split`), which needs the columns ``ra`` and ``dec``.
         provenance : dict, optional
+        truth : DataFrame [n_galaxies], optional
+            True properties, on the catalogue's index.
 
         Raises
         ------
         ValueError
             If a column is missing, is not numeric or repeats; an identifier repeats; the target has nulls or does
             not look like log10 of solar masses; the split has other labels, the wrong length or an empty part;
-            or images have another shape or values that are not finite.
+            or images have another shape or values that are not finite; or the truth has another index.
         """
         if not isinstance(catalog, pd.DataFrame) or len(catalog) == 0:
             raise ValueError(f"catalog: found {_describe(catalog)}, expected a DataFrame with at least one row")
@@ -110,9 +117,11 @@ class Sample:
         if labels is None:
             labels = position_split(catalog)
         bands = tuple(bands) if bands is not None else cls.bands
-        sample = cls(catalog, _check_split(labels, catalog), bands, images, target, dict(provenance or {}))
+        sample = cls(catalog, _check_split(labels, catalog), bands, images, target, dict(provenance or {}), truth)
         if images is not None:
             _check_images(images, len(catalog), bands)
+        if truth is not None and not truth.index.equals(catalog.index):
+            raise ValueError(f"truth: found {len(truth)} rows of another index than the catalogue's {len(catalog)}")
         return sample
 
     def rows(self, part: str) -> np.ndarray:
@@ -134,8 +143,13 @@ class Sample:
 
     def take(self, rows: np.ndarray) -> Sample:
         """Sample of the given row numbers, in their order."""
-        images = None if self.images is None else self.images[rows]
-        return replace(self, catalog=self.catalog.iloc[rows], split=self.split.iloc[rows], images=images)
+        images = self.images
+        if hasattr(images, "select"):
+            images = images.select(rows)  # without reading them
+        elif images is not None:
+            images = images[rows]
+        truth = None if self.truth is None else self.truth.iloc[rows]
+        return replace(self, catalog=self.catalog.iloc[rows], split=self.split.iloc[rows], images=images, truth=truth)
 
     def null_counts(self) -> pd.Series:
         """Number of nulls in each column that has any."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +17,7 @@ import pyarrow as pa
 from ..checks import is_whole
 from ..runs import atomic_path, cache_directory, file_sha256, library_fingerprint
 from .bands import SDSS, TWO_MASS
+from .mock.loading import MOCKS, load_mock
 from .quality import count_nulls, positive_or_null
 from .sample import TARGET, Sample, position_hash
 
@@ -35,6 +38,8 @@ def load_sample(
     cache_dir: str | os.PathLike[str] | None = None,
     column_map: Mapping[str, str] | None = None,
     target: str = TARGET,
+    interventions: Mapping[str, Any] | None = None,
+    n_processes: int | None = None,
 ) -> Sample:
     """Load a sample by name or from a file.
 
@@ -42,20 +47,28 @@ def load_sample(
     ----------
     dataset : str or path
         ``"sdss-mini"``: 10,000 SDSS galaxies with Petrosian photometry, redshift and 2MASS magnitudes, which ship
-        with kcorrect and need no network. Or the path of a table, .csv, .parquet or .fits, with canonical columns.
+        with kcorrect and need no network. ``"mock"``: a universe of galaxies with images, whose causes are known;
+        ``"mock-swapped-shapes"`` and ``"mock-one-spectrum"``: null universes, in which images know nothing of the mass
+        beyond the measured photometry. Or the path of a table, .csv, .parquet or .fits, with canonical columns.
     n_galaxies : int, optional
         Keep this many, chosen by a hash of the position and the seed, so that a smaller sample is part of a larger
-        one. Default: all.
+        one. Default: all. Of a mock: make so many; default 6,000.
     seed : int, default 0
-        Chooses which galaxies are kept.
+        Chooses which galaxies are kept, or which universe is made.
     allow_network : bool, default False
         No source of this edition uses the network; the parameter is part of every source's signature.
     cache_dir : path, optional
-        Where a computed catalogue is kept. Default ``data/cache`` of the project.
+        Where a computed catalogue, or a mock's images (80 kB a galaxy), are kept. Default ``data/cache`` of the
+        project.
     column_map : mapping, optional
         For a file: from its column names to the canonical ones.
     target : str, default "lgm_tot_p50"
         For a file: its column of log10 stellar mass, after `column_map`.
+    interventions : mapping, optional
+        For a mock: equations replaced, ``{"inclination": 0.0}``, or arrows cut, ``{"environment -> quenched": None}``,
+        as `helpers.survey.mock.StructuralCausalModel.do` takes them.
+    n_processes : int, optional
+        For a mock: how many processes make it; the result does not depend on it. Default: one for each core.
 
     Returns
     -------
@@ -65,21 +78,43 @@ def load_sample(
     ------
     ValueError
         If the name is unknown, a file or column is missing, or more galaxies are asked for than there are.
+    ChunkError
+        If a tile of a mock cannot be made; those made before it are kept.
     """
     if not isinstance(dataset, str | os.PathLike):
         raise ValueError(f"dataset: found {dataset!r}, expected a name or a path")
-    if str(dataset) == "sdss-mini":
-        for name, given, default in (("column_map", column_map, None), ("target", target, TARGET)):
-            if given != default:
-                raise ValueError(f"{name}: found {given!r} with dataset 'sdss-mini', expected it only with a file")
+    name = str(dataset)
+    of_files = {"column_map": (column_map, None), "target": (target, TARGET)}
+    of_mocks = {"interventions": (interventions, None), "n_processes": (n_processes, None)}
+    if name in MOCKS:
+        _refuse(of_files, name, "a file")
+        return load_mock(
+            name,
+            n_galaxies,
+            seed,
+            cache_directory(cache_dir),
+            interventions=interventions,
+            n_processes=n_processes,
+        )
+    _refuse(of_mocks, name, "a mock")
+    if name == "sdss-mini":
+        _refuse(of_files, name, "a file")
         sample = _load_mini(cache_directory(cache_dir))
     elif Path(dataset).suffix.lower() in TABLES:
         sample = _load_table(Path(dataset), column_map or {}, target)
     else:
         raise ValueError(
-            f"dataset: found {str(dataset)!r}, expected 'sdss-mini' or a file ending in {', '.join(TABLES)}"
+            f"dataset: found {name!r}, expected one of sdss-mini, {', '.join(MOCKS)}, or a file ending in "
+            f"{', '.join(TABLES)}"
         )
     return sample if n_galaxies is None else _subset(sample, n_galaxies, seed)
+
+
+def _refuse(options: Mapping[str, tuple[Any, Any]], dataset: str, where: str) -> None:
+    """Refuse options that are not at their defaults with a dataset that has no use for them."""
+    for option, (found, default) in options.items():
+        if found != default:
+            raise ValueError(f"{option}: found {found!r} with dataset {dataset!r}, expected it only with {where}")
 
 
 def _subset(sample: Sample, n_galaxies: int, seed: int) -> Sample:
@@ -144,7 +179,8 @@ def _mini_path() -> Path:
 
 def _load_mini(cache: Path) -> Sample:
     source = _mini_path()
-    stored = cache / f"sdss-mini-{library_fingerprint('survey')}-{MINI_SHA256[:12]}.parquet"
+    code = "".join(library_fingerprint(f"survey/{name}.py") for name in ("sources", "bands", "quality"))
+    stored = cache / f"sdss-mini-{hashlib.sha256(code.encode()).hexdigest()[:16]}-{MINI_SHA256[:12]}.parquet"
     checksum = stored.with_suffix(".sha256")
     if not (stored.is_file() and checksum.is_file() and checksum.read_text().strip() == file_sha256(stored)):
         frame = mini_catalog(source)

@@ -117,13 +117,12 @@ bright = (catalog["petroMag_r"] < 17).to_numpy()
 # %% [markdown]
 # ## The equations
 #
-# The model, a {term}`structural causal model`, is data: a list of variables, each with its parents, its equation and its unit. "+-" stands for Gaussian scatter, which is the
+# The model, a {term}`structural causal model`, is data: a list of variables, each with its parents, its equation and its unit. "±" stands for Gaussian scatter, which is the
 # variable's own {term}`noise <exogenous noise>` and no one else's. The mass function is that of {cite:t}`baldry2012`, the form of {term}`quenching` follows
 # {cite:t}`peng2010`, and the light is that of kcorrect's templates {cite}`blanton2007`. The other coefficients are round numbers of our own,
 # chosen so that the sample resembles SDSS.
 
 # %%
-pd.set_option("display.max_colwidth", None)
 equations = pd.DataFrame(
     {
         "variable": variable.name,
@@ -133,7 +132,9 @@ equations = pd.DataFrame(
     }
     for variable in UNIVERSE.variables
 ).set_index("variable")
-equations
+equations.style.set_table_styles(
+    [{"selector": "th, td", "props": "text-align: left; vertical-align: top"}]
+)
 
 # %% [markdown]
 # Galaxies live in groups, whose centres are uniform in comoving volume, and fill the sky tile by tile. Every variable draws its noise from a
@@ -658,7 +659,7 @@ if profile != "smoke":
     assert rmse["ugriz, noise-free"][0] >= 0.08
     for helpful in ("... and W1, W2", "... and true bulge fraction"):
         assert rmse["ugriz, measured"][0] - rmse[helpful][0] >= 0.015
-    assert rmse["... and errors"][0] >= 0.97 * rmse["ugriz, measured"][0]
+    assert rmse["... and errors"][0] >= 0.95 * rmse["ugriz, measured"][0]
     assert rmse["... and shapes"][0] < rmse["ugriz, measured"][0]
     optical_accuracy = accuracy.loc[["g", "r", "i"]]
     assert (optical_accuracy["flux / true"] - 1).abs().max() < 0.03

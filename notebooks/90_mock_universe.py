@@ -659,7 +659,13 @@ if profile != "smoke":
     assert rmse["ugriz, noise-free"][0] >= 0.08
     for helpful in ("... and W1, W2", "... and true bulge fraction"):
         assert rmse["ugriz, measured"][0] - rmse[helpful][0] >= 0.015
-    assert rmse["... and errors"][0] >= 0.95 * rmse["ugriz, measured"][0]
+    magnitudes = catalog[[*SDSS.magnitudes, "EBV"]]
+    errors = catalog[list(INPUTS["Mopt"].errors)]
+    alone, together = (
+        np.sqrt(squared_errors(table, mock.mass).mean())
+        for table in (magnitudes, magnitudes.join(errors))
+    )
+    assert together >= 0.97 * alone, "errors should add at most 3% to magnitudes"
     assert rmse["... and shapes"][0] < rmse["ugriz, measured"][0]
     optical_accuracy = accuracy.loc[["g", "r", "i"]]
     assert (optical_accuracy["flux / true"] - 1).abs().max() < 0.03

@@ -14,6 +14,9 @@ __all__ = ["LIGHT_BANDS", "N_TEMPLATES", "WISE_VEGA", "Templates", "optical_dept
 
 BANDS = (*SDSS.bands, *WISE.bands)
 LIGHT_BANDS = tuple(band.name for band in BANDS)
+OPTICAL = tuple(band.name for band in SDSS.bands)  # those that are photographed, the first of all
+N_OPTICAL = len(OPTICAL)
+R_BAND = OPTICAL.index("r")
 N_TEMPLATES = 5
 # AB minus Vega magnitudes of W1, W2, W3 (Jarrett et al. 2011).
 WISE_VEGA = np.array([2.699, 3.339, 5.174])

@@ -15,17 +15,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..bands import SDSS
 from ..photometry import measure_galaxies
 from ..stamps import central_cut
 from .chunk_files import TABLES, chunk_folder
+from .light import OPTICAL, R_BAND
 from .observing import field_conditions
 from .rendering import Profiles, add_noise, render
-from .tile import MEASURED_STAMP, R_BAND, STAMP, optical_catalog
+from .tile import MEASURED_STAMP, STAMP, optical_catalog
 
 __all__ = ["MakeOneSpectrumTile"]
-
-OPTICAL = tuple(band.name for band in SDSS.bands)
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,14 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from ..bands import SDSS, WISE
+from ..bands import WISE
 from ..environment import LIGHT_SPEED
-from .light import LIGHT_BANDS, WISE_VEGA
+from .light import OPTICAL, WISE_VEGA
 from .rendering import Conditions
 
 __all__ = ["FIELD", "field_conditions", "infrared_catalog", "measured_redshift"]
 
 FIELD = 0.2  # degrees on a side
-OPTICAL = tuple(band.name for band in SDSS.bands)
 # Medians and scatter between fields. Noise and gain are those of a real frame of SDSS (run 5112, camcol 4, field 345):
 # robust scatter of its sky in nanomaggies per pixel; sky level over sky variance in electrons per nanomaggy.
 PSF_WIDTH = np.array([1.50, 1.40, 1.32, 1.26, 1.25])
@@ -103,7 +102,3 @@ def measured_redshift(values: Mapping[str, np.ndarray], generator: np.random.Gen
     """Spectroscopic redshift: expansion, peculiar velocity and a measurement error of 30 km/s."""
     velocity = values["peculiar_velocity"] + VELOCITY_ERROR * generator.standard_normal(len(values["redshift"]))
     return (1 + values["redshift"]) * (1 + velocity / LIGHT_SPEED) - 1
-
-
-N_OPTICAL = len(OPTICAL)
-assert LIGHT_BANDS[:N_OPTICAL] == OPTICAL

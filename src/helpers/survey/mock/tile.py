@@ -14,6 +14,7 @@ from ..photometry import Photometry, measure_galaxies
 from ..quality import positive_or_null
 from ..stamps import central_cut
 from .causal_model import StructuralCausalModel
+from .light import N_OPTICAL, OPTICAL, R_BAND
 from .observing import SFR_ERROR, field_conditions, infrared_catalog, measured_redshift
 from .profile_truth import true_shape
 from .rendering import Conditions, Profiles, add_noise, render
@@ -27,9 +28,6 @@ MAGNITUDE_RANGE = (14.0, 17.77)  # measured Petrosian r, corrected for Galactic 
 MARGIN = 0.25
 STAMP = 64  # pixels on a side that are kept
 MEASURED_STAMP = 128  # pixels on a side on which galaxies are measured, since many reach beyond what is kept
-OPTICAL = [band.name for band in SDSS.bands]
-N_OPTICAL = len(OPTICAL)
-R_BAND = OPTICAL.index("r")
 REDDENING_ERROR = 0.1  # relative error of the extinction map
 
 

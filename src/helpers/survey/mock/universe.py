@@ -13,7 +13,7 @@ from scipy.special import gammaincinv
 
 from .causal_model import StructuralCausalModel, Variable
 from .cosmology import kpc_per_arcsec
-from .light import BANDS, LIGHT_BANDS, N_TEMPLATES, optical_depth, population_flux
+from .light import BANDS, LIGHT_BANDS, N_TEMPLATES, R_BAND, optical_depth, population_flux
 
 __all__ = ["MASS_RANGE", "MEAN_DENSITY", "UNIVERSE", "draw_log_mass", "group_spread"]
 
@@ -27,7 +27,6 @@ SCHECHTER = ((3.96e-3, -0.35), (0.79e-3, -1.47))  # density, slope
 TEMPLATE_NAMES = ("old_metal_rich", "nebular", "young_metal_rich", "old", "young")
 # Scatter of star formation histories about their mean: the concentration of a Dirichlet distribution.
 CONCENTRATION = 200.0
-R_BAND = LIGHT_BANDS.index("r")
 
 
 def _mass_function() -> tuple[np.ndarray, np.ndarray]:

@@ -46,12 +46,12 @@ PROFILES = ("smoke", "book", "full", "paper")
 
 # What each chapter's artifacts are computed with: a change in one of these makes them stale.
 ROOMS: dict[str, tuple[str, ...]] = {
-    "01_data": ("survey", "inputs.py"),
-    "02_contrastive_training": ("survey", "inputs.py", "contrastive"),
+    "01_data": ("survey", "bands.py", "inputs.py"),
+    "02_contrastive_training": ("survey", "bands.py", "inputs.py", "contrastive"),
     "03_knn_estimation": ("neighbours.py",),
     "04_causal_discovery": ("neighbours.py", "causal"),
-    "05_information_decomposition": ("survey", "inputs.py", "contrastive", "information"),
-    "90_mock_universe": ("survey", "inputs.py"),
+    "05_information_decomposition": ("survey", "bands.py", "inputs.py", "contrastive", "information"),
+    "90_mock_universe": ("survey", "bands.py", "inputs.py"),
 }
 
 # The blocks of the profile that each chapter's artifacts depend on.

@@ -13,9 +13,10 @@ import pandas as pd
 import pytest
 
 from helpers.runs import file_sha256
-from helpers.survey.mock import chunk_files, loading
+from helpers.survey import chunk_files
+from helpers.survey.mock import loading
 from helpers.survey.mock.loading import load_mock
-from helpers.survey.mock.store import ChunkError, build
+from helpers.survey.store import ChunkError, build
 
 ROWS = (20, 0, 31, 12, 25, 18, 22, 9, 30, 14)
 FILES = ("catalog.parquet", "truth.parquet", "images.npy")

@@ -1,6 +1,6 @@
 """Samples of galaxies: the surveys as data, the catalogue with canonical columns, and where it comes from."""
 
-from .bands import SDSS, TWO_MASS, WISE, Band, Survey
+from ..bands import SDSS, TWO_MASS, WISE, Band, Survey
 from .environment import projected_density
 from .nulls import swap_shapes
 from .quality import count_nulls, null_sentinels

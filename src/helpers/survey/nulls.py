@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..bands import SDSS
 from ..checks import is_whole
 from ..inputs import INPUTS, REDDENING
-from .bands import SDSS
 from .quality import positive_or_null
 from .sample import SPLITS, Sample
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..bands import SDSS
 from ..checks import is_numeric
 from ..inputs import INPUTS, REDDENING
-from .bands import SDSS
 from .quality import count_nulls, null_sentinels
 
 __all__ = ["SPLITS", "TARGET", "Sample", "position_split"]

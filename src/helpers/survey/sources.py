@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from ..bands import SDSS, TWO_MASS
 from ..checks import is_whole
 from ..runs import atomic_path, cache_directory, file_sha256, library_fingerprint
-from .bands import SDSS, TWO_MASS
 from .mock.loading import MOCKS, load_mock
 from .quality import count_nulls, positive_or_null
 from .sample import TARGET, Sample, position_hash
@@ -179,7 +179,7 @@ def _mini_path() -> Path:
 
 def _load_mini(cache: Path) -> Sample:
     source = _mini_path()
-    code = "".join(library_fingerprint(f"survey/{name}.py") for name in ("sources", "bands", "quality"))
+    code = "".join(map(library_fingerprint, ("survey/sources.py", "bands.py", "survey/quality.py")))
     stored = cache / f"sdss-mini-{hashlib.sha256(code.encode()).hexdigest()[:16]}-{MINI_SHA256[:12]}.parquet"
     checksum = stored.with_suffix(".sha256")
     if not (stored.is_file() and checksum.is_file() and checksum.read_text().strip() == file_sha256(stored)):

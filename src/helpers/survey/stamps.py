@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from ..bands import SDSS
 from ..checks import is_number
-from .bands import SDSS
 from .stored import StoredImages, central_window
 
 __all__ = [

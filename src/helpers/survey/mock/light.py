@@ -7,7 +7,7 @@ from functools import cache
 
 import numpy as np
 
-from ..bands import SDSS, WISE
+from ...bands import SDSS, WISE
 from .cosmology import HIGHEST_REDSHIFT, distance_modulus
 
 __all__ = ["LIGHT_BANDS", "N_TEMPLATES", "WISE_VEGA", "Templates", "optical_depth", "population_flux", "templates"]

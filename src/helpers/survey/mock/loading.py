@@ -25,9 +25,9 @@ from ..environment import contrast_to_local_mean, projected_density
 from ..nulls import swap_shapes
 from ..quality import count_nulls
 from ..sample import SPLITS, Sample, position_split
+from ..store import ChunkedStore, build
 from .null_universe import MakeOneSpectrumTile
 from .sky import TILE, tile_centre
-from .store import ChunkedStore, build
 from .tile import MAGNITUDE_RANGE, MakeTile
 from .universe import UNIVERSE
 
@@ -45,11 +45,13 @@ MOCKS = {
 # The code that a tile is made of.
 INGREDIENTS = (
     "survey/mock",
+    "survey/store.py",
+    "survey/chunk_files.py",
     "survey/photometry.py",
     "survey/sersic.py",
     "survey/stamps.py",
     "survey/stored.py",
-    "survey/bands.py",
+    "bands.py",
     "survey/quality.py",
 )
 # And the programs of others that it is computed with.

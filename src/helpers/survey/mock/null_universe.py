@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..chunk_files import TABLES, chunk_folder
 from ..photometry import measure_galaxies
 from ..stamps import central_cut
-from .chunk_files import TABLES, chunk_folder
 from .light import OPTICAL, R_BAND
 from .observing import field_conditions
 from .rendering import Profiles, add_noise, render

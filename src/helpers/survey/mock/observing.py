@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from ..bands import WISE
+from ...bands import WISE
 from ..environment import LIGHT_SPEED
 from .light import OPTICAL, WISE_VEGA
 from .rendering import Conditions

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..bands import SDSS
+from ...bands import SDSS
 from ..photometry import Photometry, measure_galaxies
 from ..quality import positive_or_null
 from ..stamps import central_cut

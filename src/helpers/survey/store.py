@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ...checks import is_whole
-from ...progress import progress_bar
-from ..stored import StoredImages
+from ..checks import is_whole
+from ..progress import progress_bar
 from .chunk_files import IMAGES, TABLES, chunk_folder, intact_rows, remove_chunk, sweep, write_chunk
+from .stored import StoredImages
 
 __all__ = ["ChunkError", "ChunkedStore", "build"]
 

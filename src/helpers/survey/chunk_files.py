@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ...runs import file_sha256
+from ..runs import file_sha256
 
 __all__ = ["IMAGES", "TABLES", "chunk_folder", "intact_rows", "remove_chunk", "sweep", "write_chunk"]
 

@@ -13,7 +13,7 @@ SUFFIX := $(if $(filter-out book,$(PROFILE)),-$(PROFILE))
 STAGE := _build/stage$(SUFFIX)
 HTML := _build/book$(SUFFIX)
 
-.PHONY: help book chapter smoke test serve sync lint bench clean
+.PHONY: help book chapter smoke test serve field sync lint bench clean
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 
@@ -36,6 +36,9 @@ test: lint ## ruff, mypy, then all tests
 serve: ## serve the built pages on 127.0.0.1 (PORT=8000)
 	@test -f $(HTML)/_build/html/index.html || { echo "There are no pages yet: make book"; exit 2; }
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory $(HTML)/_build/html $(PORT)
+
+field: $(VENV)/.stamp ## fetch the frames of one real field for chapter 1: 17 MB from SDSS
+	$(BIN)/python tools/fetch_field.py
 
 sync: $(VENV)/.stamp ## regenerate notebooks/*.ipynb from notebooks/*.py
 	$(BIN)/python tools/notebooks.py

@@ -36,6 +36,8 @@ if "google.colab" in sys.modules and importlib.util.find_spec("helpers") is None
         "lightning": "lightning",
         "galsim": "galsim==2.8.5",
         "photutils": "photutils==3.0.0",
+        "astroquery": "astroquery==0.4.11",
+        "reproject": "reproject==0.21.0",
         "safetensors": "safetensors",
     }
     missing = [
@@ -74,11 +76,16 @@ device: str = "auto"
 n_galaxies: int = 10000
 allow_network: bool = False
 data_dir: str = ""
+column_map: dict = {}
+
+# %% [markdown]
+# The text describes the published run. Figures, their titles and the numbers that a cell prints are those of the run you execute.
 
 # %%
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from helpers.inputs import photometric_inputs
 from helpers.neighbours import (
     continuous_ranked_probability_score,
     nearest_neighbours,
@@ -94,11 +101,12 @@ shared = {
     "profile": profile,
     "seed": seed,
     "n_galaxies": n_galaxies,
+    "column_map": column_map,
 }
 this_run = open_run(run, chapter="03_knn_estimation", parameters=shared)
 settings = profile_settings(profile)["neighbours"]
 sample = Sample.from_frame(this_run.load("01_data/catalog.parquet"), split="split")
-inputs = {"Mopt": "ugriz", "Mopt+Mnir": "ugriz and J, H, K"}
+inputs = photometric_inputs(sample.catalog)
 latents = {
     name: this_run.load(f"02_contrastive_training/latent_{name}.parquet").to_numpy()
     for name in inputs
@@ -173,7 +181,8 @@ departure = {name: pit_departure(values)[0] for name, values in transforms.items
 critical = pit_departure(transforms["Mopt"])[1]
 verdict = "are" if max(departure.values()) < critical else "are not quite"
 figure, axes = panels(
-    2, title=f"Test galaxies {verdict} typical members of their neighbourhoods"
+    len(inputs),
+    title=f"Test galaxies {verdict} typical members of their neighbourhoods",
 )
 for axis, (name, label) in zip(axes, inputs.items(), strict=True):
     pit_histogram(axis, transforms[name])
@@ -224,7 +233,7 @@ best_k = " and ".join(str(count) for count in sorted(set(best["k"])))
 figure, axes = panels(
     2, title=f"The CRPS is lowest at k = {best_k}, and flat around it"
 )
-for (name, label), key in zip(inputs.items(), ("blue", "orange"), strict=True):
+for (name, label), key in zip(inputs.items(), COLOURS, strict=False):
     part = scores[scores["input"] == name]
     for axis, score in zip(axes, ("RMSE (dex)", "CRPS (dex)"), strict=True):
         axis.plot(part["k"], part[score], "o-", color=COLOURS[key], label=label)
@@ -301,7 +310,8 @@ for name, found in to_train.items():
     assert not (found.index == np.arange(len(train_rows))[:, None]).any(), (
         f"{name}: a galaxy is its own neighbour"
     )
-if profile != "smoke":
+# What is asked of values holds for the published data set: other galaxies may be harder.
+if profile != "smoke" and dataset == "sdss-mini":
     for name in inputs:
         assert at_k.loc[name, "RMSE (dex)"] < 1.1 * network_rmse[name], (
             "the neighbours should do nearly as well as the network"
@@ -356,9 +366,8 @@ this_run.save_results(
         "training_optimism_interval": luck,
     }
 )
-print(
-    f"stored in runs/{run}/03_knn_estimation: neighbours of both models, results.json"
-)
+models = "both models" if len(inputs) == 2 else "one model"
+print(f"stored in runs/{run}/03_knn_estimation: neighbours of {models}, results.json")
 
 # %% [markdown]
 # **What's next**: {ref}`chapter-causal-discovery`.

@@ -36,6 +36,8 @@ if "google.colab" in sys.modules and importlib.util.find_spec("helpers") is None
         "lightning": "lightning",
         "galsim": "galsim==2.8.5",
         "photutils": "photutils==3.0.0",
+        "astroquery": "astroquery==0.4.11",
+        "reproject": "reproject==0.21.0",
         "safetensors": "safetensors",
     }
     missing = [
@@ -75,9 +77,11 @@ device: str = "auto"
 n_galaxies: int = 10000
 allow_network: bool = False
 data_dir: str = ""
+column_map: dict = {}
 
 # %% [markdown]
-# The values above are the published ones. Change them here, or give papermill a file of them.
+# The values above are the published ones. Change them here, or give papermill a file of them. The galaxies are those of the mock whatever `dataset` says.
+# The text describes the published run. Figures, their titles and the numbers that a cell prints are those of the run you execute.
 
 # %%
 import matplotlib.pyplot as plt
@@ -106,6 +110,7 @@ shared = {
     "profile": profile,
     "seed": seed,
     "n_galaxies": n_galaxies,
+    "column_map": column_map,
 }
 this_run = open_run(run, chapter="90_mock_universe", parameters=shared)
 n_mock = profile_settings(profile)["mock"]["n_galaxies"]

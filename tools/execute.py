@@ -34,7 +34,7 @@ from tools.project import ROOT, chapters
 
 __all__ = ["Execution", "ParameterError", "check_parameters", "execute", "main", "overrides", "read_parameters"]
 
-TYPES: dict[str, type] = {"bool": bool, "float": float, "int": int, "str": str}
+TYPES: dict[str, type] = {"bool": bool, "dict": dict, "float": float, "int": int, "str": str}
 SAMPLING_INTERVAL = 0.2
 # A local kernel otherwise warns each time that its loopback connection is not encrypted.
 QUIET_KERNEL = "--IPKernelApp.log_level=ERROR"

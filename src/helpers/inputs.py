@@ -3,6 +3,10 @@
 An input is a set of catalogue columns, each in a role. A *main* column is what the model is about, and what
 contrastive learning reconstructs; an *extra* column goes along with it: the reddening, which goes with every
 input, and the measurement errors (paper). ``"Mopt+Mnir"`` is the union of two named inputs.
+
+The registry names the columns of SDSS, 2MASS and WISE (paper). A catalogue of another survey is understood too (ours):
+``Mopt`` is the photometry of the first optical survey that it holds whole, ``Mir`` does without W3 where there is no
+such column, and reddening and errors go along where the catalogue has them.
 """
 
 from __future__ import annotations
@@ -12,10 +16,23 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-__all__ = ["BANDS", "INPUTS", "NamedInput", "ResolvedInput", "parse", "resolve"]
+from .bands import DESI_LEGACY, EUCLID, GALEX, LSST, REDDENING, SDSS, SURVEYS, TWO_MASS, WISE, Band, Survey
 
-BANDS = ("u", "g", "r", "i", "z")
-REDDENING = "EBV"
+__all__ = [
+    "BANDS",
+    "INPUTS",
+    "NamedInput",
+    "ResolvedInput",
+    "infrared_input",
+    "optical_survey",
+    "parse",
+    "photometric_inputs",
+    "resolve",
+]
+
+BANDS = tuple(band.name for band in SDSS.bands)
+# The surveys that Mopt may mean, the paper's own first.
+OPTICAL = (SDSS, DESI_LEGACY, LSST, EUCLID)
 
 
 @dataclass(frozen=True)
@@ -37,21 +54,26 @@ class NamedInput:
     errors: tuple[str, ...] = ()
 
 
-def _optical(bands: Sequence[str], label: str) -> NamedInput:
-    return NamedInput(label, tuple(f"petroMag_{b}" for b in bands), tuple(f"petroMagErr_{b}" for b in bands))
+def _photometry(bands: Sequence[Band], label: str) -> NamedInput:
+    return NamedInput(
+        f"{label} photometry",
+        tuple(band.magnitude for band in bands),
+        tuple(band.magnitude_error for band in bands if band.magnitude_error),
+    )
+
+
+def _of_survey(survey: Survey, bands: Sequence[Band] | None = None) -> NamedInput:
+    bands = survey.bands if bands is None else bands
+    return _photometry(bands, f"{survey.name} {', '.join(band.name for band in bands)}")
 
 
 INPUTS: dict[str, NamedInput] = {
-    "Mopt": _optical(BANDS, "ugriz photometry"),
-    **{f"M{band}": _optical(band, f"{band} photometry") for band in BANDS},
-    "Mnir": NamedInput(
-        "2MASS J, H, K photometry", ("j_m_ext", "h_m_ext", "k_m_ext"), ("j_msig_ext", "h_msig_ext", "k_msig_ext")
-    ),
-    # The W3 error is left out, as in the paper.
-    "Mir": NamedInput("WISE W1, W2, W3 photometry", ("w1mpro", "w2mpro", "w3mpro"), ("w1sigmpro", "w2sigmpro")),
-    "Mw1": NamedInput("WISE W1 photometry", ("w1mpro",), ("w1sigmpro",)),
-    "Mw2": NamedInput("WISE W2 photometry", ("w2mpro",), ("w2sigmpro",)),
-    "Mw3": NamedInput("WISE W3 photometry", ("w3mpro",)),
+    "Mopt": _photometry(SDSS.bands, SDSS.label),
+    **{f"M{band.name}": _photometry([band], band.name) for band in SDSS.bands},
+    "Mnir": _of_survey(TWO_MASS),
+    "Mir": _of_survey(WISE),
+    **{f"M{band.name.lower()}": _of_survey(WISE, [band]) for band in WISE.bands},
+    "Muv": _of_survey(GALEX),
     "Morph": NamedInput(
         "shapes in five bands",
         tuple(f"{quantity}_{b}" for quantity in ("Sersic_n", "expAB", "petroR50", "petroR90") for b in BANDS),
@@ -69,7 +91,7 @@ class ResolvedInput:
     name : str
         Its canonical name, such as ``"Mopt+Mnir"``.
     label : str
-        The words a figure uses for it.
+        The words a figure uses for it; they name the survey where it is not the registry's.
     main : tuple of str
         Columns that contrastive learning reconstructs.
     extra : tuple of str
@@ -115,6 +137,63 @@ def parse(inputs: str | Sequence[str]) -> tuple[str, ...]:
     return names
 
 
+def optical_survey(catalog: pd.DataFrame) -> Survey:
+    """The survey whose optical photometry ``Mopt`` means in this catalogue.
+
+    Returns
+    -------
+    Survey
+        The first of SDSS, DESI Legacy, LSST and Euclid all of whose magnitudes the catalogue holds.
+
+    Raises
+    ------
+    ValueError
+        If it holds none whole, with the columns that the nearest to it lacks.
+    """
+    missing = {survey.name: _missing(survey.magnitudes, catalog) for survey in OPTICAL}
+    for survey in OPTICAL:
+        if not missing[survey.name]:
+            return survey
+    # The nearest lacks the smallest share; of equals, and where there is nothing of any, the first.
+    nearest = min(OPTICAL, key=lambda survey: len(missing[survey.name]) / len(survey.bands))
+    raise ValueError(
+        f"inputs: 'Mopt' needs the catalogue columns {', '.join(missing[nearest.name])} of {nearest.name}, "
+        f"which are missing; the catalogue has {', '.join(map(str, catalog.columns))}"
+    )
+
+
+def infrared_input(catalog: pd.DataFrame) -> str | None:
+    """Name of the infrared input that a catalogue holds: ``"Mnir"``, else ``"Mir"``, else None."""
+    for name in ("Mnir", "Mir"):
+        if not _missing(_entry(name, catalog).main, catalog):
+            return name
+    return None
+
+
+def photometric_inputs(catalog: pd.DataFrame) -> dict[str, str]:
+    """The photometric inputs that the chapters compare, each with the words of a figure.
+
+    Returns
+    -------
+    dict
+        The optical input and, where the catalogue has infrared magnitudes, its union with those:
+        ``{"Mopt": "ugriz", "Mopt+Mnir": "ugriz and J, H, K"}``.
+
+    Raises
+    ------
+    ValueError
+        If no optical survey is whole.
+    """
+    optical, infrared = optical_survey(catalog).label, infrared_input(catalog)
+    found = {"Mopt": optical}
+    if infrared is not None:
+        columns = _entry(infrared, catalog).main
+        survey = TWO_MASS if infrared == "Mnir" else WISE
+        names = ", ".join(band.name for band in survey.bands if band.magnitude in columns)
+        found[f"Mopt+{infrared}"] = f"{optical} and {names}"
+    return found
+
+
 def resolve(
     inputs: str | Sequence[str],
     catalog: pd.DataFrame,
@@ -128,7 +207,7 @@ def resolve(
     ----------
     inputs : str or sequence of str
         A registered name, a union such as ``"Mopt+Zspec"``, or a list of catalogue columns. The reddening goes along
-        with every named input, and with a list where the catalogue has it.
+        with either, and the errors of a named input with it, where the catalogue has them.
     catalog : DataFrame
         Canonical columns.
     errors_as_main : bool, default False
@@ -140,36 +219,70 @@ def resolve(
     Raises
     ------
     ValueError
-        If a name is not registered, a column is missing, or the target is among the inputs.
+        If a name is not registered, a column is missing, some but not all errors of a named input are, or the target
+        is among the inputs.
     """
     names = parse(inputs)
     if isinstance(inputs, str):
-        entries = [INPUTS[name] for name in names]
+        entries = [_entry(name, catalog) for name in names]
         main = _unique(column for entry in entries for column in entry.main)
-        errors = _unique(column for entry in entries for column in entry.errors)
+        errors = _unique(column for name in names for column in _held_errors(name, catalog))
         label = " and ".join(entry.label for entry in entries)
-        reddening = True
     else:
-        known_errors = {column for entry in INPUTS.values() for column in entry.errors}
+        known_errors = {column for survey in SURVEYS.values() for column in survey.errors}
         errors = tuple(name for name in names if name in known_errors)
         main = tuple(name for name in names if name not in errors and name != REDDENING)
         if not main:
             main, errors = names, ()
         label = ", ".join(names)
-        reddening = REDDENING in catalog.columns
     side = () if errors_as_main else errors
     main = main + errors if errors_as_main else main
-    extra = ((REDDENING,) if reddening and REDDENING not in main else ()) + side
+    extra = ((REDDENING,) if REDDENING in catalog.columns and REDDENING not in main else ()) + side
     resolved = ResolvedInput("+".join(names), label, main, extra, errors)
     if target in resolved.columns:
         raise ValueError(f"inputs: {resolved.name!r} holds the target {target!r}, expected other columns")
-    missing = [column for column in resolved.columns if column not in catalog.columns]
+    missing = _missing(resolved.columns, catalog)
     if missing:
         raise ValueError(
             f"inputs: {resolved.name!r} needs the catalogue columns {', '.join(missing)}, which are missing; "
             f"the catalogue has {', '.join(map(str, catalog.columns))}"
         )
     return resolved
+
+
+def _entry(name: str, catalog: pd.DataFrame) -> NamedInput:
+    """What a registered name means in this catalogue."""
+    if name == "Mopt":
+        survey = optical_survey(catalog)
+        if survey is SDSS:
+            return INPUTS[name]
+        return NamedInput(
+            f"{', '.join(band.name for band in survey.bands)} photometry ({survey.name})",
+            survey.magnitudes,
+            survey.errors,
+        )
+    if name == "Mir" and WISE.band("W3").magnitude not in catalog.columns:
+        return _of_survey(WISE, [band for band in WISE.bands if band.name != "W3"])
+    return INPUTS[name]
+
+
+def _held_errors(name: str, catalog: pd.DataFrame) -> tuple[str, ...]:
+    """Errors of a named input: all of them, or none where the catalogue has none."""
+    errors = _entry(name, catalog).errors
+    missing = _missing(errors, catalog)
+    if len(missing) == len(errors):
+        return ()
+    if missing:
+        held = ", ".join(column for column in errors if column in catalog.columns)
+        raise ValueError(
+            f"inputs: {name!r} has the errors {held} but not {', '.join(missing)} in the catalogue, "
+            "expected all or none of them"
+        )
+    return errors
+
+
+def _missing(columns: Iterable[str], catalog: pd.DataFrame) -> list[str]:
+    return [column for column in columns if column not in catalog.columns]
 
 
 def _unique(columns: Iterable[str]) -> tuple[str, ...]:

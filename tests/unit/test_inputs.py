@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from helpers.inputs import INPUTS, resolve
+from helpers.bands import DESI_LEGACY, EUCLID, GALEX, LSST, SDSS, SURVEYS, TWO_MASS, WISE, dereddened
+from helpers.inputs import INPUTS, infrared_input, optical_survey, photometric_inputs, resolve
 
 BANDS = "ugriz"
 
@@ -64,3 +66,86 @@ def test_target_is_no_input(catalog):
 def test_refusals(catalog, inputs, words):
     with pytest.raises(ValueError, match=words):
         resolve(inputs, catalog)
+
+
+def held(*columns: str) -> pd.DataFrame:
+    return pd.DataFrame(columns=list(columns), dtype=float)
+
+
+@pytest.mark.parametrize("survey", [SDSS, DESI_LEGACY, LSST, EUCLID])
+def test_optical_photometry_is_that_of_the_survey_that_is_whole(survey):
+    # A part of an earlier survey does not stand in the way.
+    catalog = held("petroMag_r", *survey.magnitudes) if survey is not SDSS else held(*survey.magnitudes)
+    assert optical_survey(catalog) is survey
+    found = resolve("Mopt", catalog)
+    assert found.main == survey.magnitudes and found.extra == found.errors == ()
+    names = ", ".join(band.name for band in survey.bands)
+    assert found.label == ("ugriz photometry" if survey is SDSS else f"{names} photometry ({survey.name})")
+    assert resolve("Mopt", held("EBV", *survey.magnitudes, *survey.errors)).extra == ("EBV", *survey.errors)
+
+
+def test_errors_go_along_all_or_not_at_all():
+    with pytest.raises(ValueError, match="'Mopt' has the errors legacyMagErr_g but not legacyMagErr_r, legacyMagErr_z"):
+        resolve("Mopt", held(*DESI_LEGACY.magnitudes, "legacyMagErr_g"))
+    # Each input of a union for itself.
+    union = resolve("Mopt+Mir", held(*SDSS.magnitudes, *WISE.magnitudes, *WISE.errors))
+    assert union.errors == WISE.errors and len(union.main) == 8
+
+
+def test_missing_photometry_is_told_of_the_nearest_survey():
+    with pytest.raises(ValueError, match="'Mopt' needs the catalogue columns legacyMag_z of DESI Legacy"):
+        resolve("Mopt", held("legacyMag_g", "legacyMag_r", "petroMag_r"))
+    with pytest.raises(ValueError, match="petroMag_u, petroMag_g, petroMag_r, petroMag_i, petroMag_z of SDSS"):
+        optical_survey(held("z"))
+
+
+def test_infrared_without_w3_is_w1_and_w2_only_where_there_is_no_such_column():
+    two = held(*DESI_LEGACY.magnitudes, "w1mpro", "w2mpro")
+    assert resolve("Mir", two).main == ("w1mpro", "w2mpro") and resolve("Mir", two).label == "WISE W1, W2 photometry"
+    assert photometric_inputs(two) == {"Mopt": "grz", "Mopt+Mir": "grz and W1, W2"}
+    with pytest.raises(ValueError, match="needs the catalogue columns w2mpro"):
+        resolve("Mir", held("w1mpro", "w3mpro"))
+
+
+@pytest.mark.parametrize(
+    ("infrared", "name", "words"),
+    [
+        ((), None, {"Mopt": "ugriz"}),
+        (TWO_MASS.magnitudes, "Mnir", {"Mopt": "ugriz", "Mopt+Mnir": "ugriz and J, H, K"}),
+        (WISE.magnitudes, "Mir", {"Mopt": "ugriz", "Mopt+Mir": "ugriz and W1, W2, W3"}),
+        ((*WISE.magnitudes, *TWO_MASS.magnitudes), "Mnir", {"Mopt": "ugriz", "Mopt+Mnir": "ugriz and J, H, K"}),
+        (("w1mpro",), None, {"Mopt": "ugriz"}),
+    ],
+)
+def test_photometric_inputs_are_those_that_the_catalogue_holds(infrared, name, words):
+    catalog = held(*SDSS.magnitudes, *infrared)
+    assert infrared_input(catalog) == name and photometric_inputs(catalog) == words
+
+
+def test_a_survey_is_data():
+    for name, survey in SURVEYS.items():
+        assert survey.name == name and survey.label.replace(", ", "") == "".join(band.name for band in survey.bands)
+        wavelengths = [band.wavelength for band in survey.bands]
+        assert wavelengths == sorted(wavelengths)
+        assert survey.band(survey.reference) and all(survey.band(band) for band in survey.colour)
+        # Vega magnitudes have an offset in every band, AB magnitudes in none.
+        assert {band.vega > 0 for band in survey.bands} == {survey.system == "Vega"}
+    columns = [column for survey in SURVEYS.values() for column in (*survey.magnitudes, *survey.errors)]
+    assert len(set(columns)) == len(columns) and resolve("Muv", held(*GALEX.magnitudes)).main == GALEX.magnitudes
+    with pytest.raises(ValueError, match="band: found 'i', expected one of g, r, z, the bands of DESI Legacy"):
+        DESI_LEGACY.band("i")
+
+
+@pytest.mark.parametrize("name", ["Y", "J", "H"])
+def test_near_infrared_extinction_is_that_of_the_curve(name):
+    # Cardelli, Clayton & Mathis (1989), equation 2, with R_V = 3.1.
+    band = EUCLID.band(name)
+    assert band.extinction == pytest.approx((0.574 * 3.1 - 0.527) * band.wavelength**-1.61, abs=5e-4)
+
+
+def test_dereddened_magnitudes():
+    catalog = pd.DataFrame({"legacyMag_r": [17.0, np.nan, 18.0], "EBV": [0.1, 0.1, np.nan]})
+    np.testing.assert_allclose(dereddened(catalog, DESI_LEGACY, "r"), [17 - 0.2165, np.nan, np.nan])
+    np.testing.assert_array_equal(dereddened(catalog.drop(columns="EBV"), DESI_LEGACY, "r"), catalog["legacyMag_r"])
+    with pytest.raises(ValueError, match="column 'legacyMag_g' is missing"):
+        dereddened(catalog, DESI_LEGACY, "g")

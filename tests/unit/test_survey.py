@@ -127,7 +127,10 @@ def test_tables_of_three_formats_are_one_sample(tmp_path):
     theirs.to_csv(tmp_path / "a.csv", index=False)
     theirs.to_parquet(tmp_path / "a.parquet")
     Table.from_pandas(theirs).write(tmp_path / "a.fits")
-    found = [load_sample(tmp_path / f"a{suffix}", column_map={"logm": "lgm_tot_p50"}) for suffix in sources.TABLES]
+    found = [
+        load_sample(tmp_path / f"a{suffix}", column_map={"logm": "lgm_tot_p50"})
+        for suffix in (".csv", ".parquet", ".fits")
+    ]
     for sample in found:
         np.testing.assert_allclose(sample.mass, theirs["logm"])
         assert sample.split.tolist() == found[0].split.tolist()
@@ -144,7 +147,9 @@ def test_tables_of_three_formats_are_one_sample(tmp_path):
         ({"ra": ["x"] * 40}, "column 'ra': found values of type"),
         ({"petroMag_r": ["x"] * 40}, "column 'petroMag_r': found values of type"),
         ({"dec": np.full(40, 500.0)}, "column 'dec' reaches 500"),
-        ({"mjd": np.full(40, 53_000)}, "column 'mjd': every value counts as a survey's sentinel"),
+        ({"z": np.full(40, -0.1)}, "column 'z': found redshifts from -0.1 to -0.1, expected -0.01 to 10"),
+        ({"ra": np.full(40, 400.0)}, "column 'ra': found 400 to 400"),
+        ({"mjd": np.full(40, 53_000.0)}, "column 'mjd': every value counts as a survey's sentinel"),
     ],
 )
 def test_bad_columns_are_refused(change, words):
@@ -180,7 +185,7 @@ def test_other_bad_samples_are_refused():
         Sample.from_frame(good).rows("dev")
 
 
-def test_bad_sources_are_refused(tmp_path):
+def test_bad_sources_are_refused(tmp_path, data_cache):
     with pytest.raises(ValueError, match="dataset: found 'sdss-maxi', expected one of sdss-mini, mock,"):
         load_sample("sdss-maxi")
     with pytest.raises(ValueError, match="there is no file"):
@@ -188,6 +193,7 @@ def test_bad_sources_are_refused(tmp_path):
     frame().to_csv(tmp_path / "a.csv")
     with pytest.raises(ValueError, match="column_map: column 'logm' is not in a.csv"):
         load_sample(tmp_path / "a.csv", column_map={"logm": "lgm_tot_p50"})
+    assert len(load_sample("sdss-mini", 5, column_map={}, cache_dir=data_cache)) == 5  # a chapter's default
     with pytest.raises(ValueError, match="column_map: found .* with dataset 'sdss-mini'"):
         load_sample("sdss-mini", column_map={"a": "b"})
     with pytest.raises(ValueError, match="target: found 'm' with dataset 'sdss-mini'"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,15 +12,20 @@ import pandas as pd
 
 from ..bands import SDSS
 from ..checks import is_numeric
-from ..inputs import INPUTS, REDDENING
-from .quality import count_nulls, null_sentinels
+from ..inputs import optical_survey
+from .column_map import canonical_columns
+from .identifiers import check_identifiers
+from .quality import EXEMPT, count_nulls, null_sentinels
 
-__all__ = ["SPLITS", "TARGET", "Sample", "position_split"]
+__all__ = ["SPLITS", "TARGET", "Sample", "galaxy_hash", "position_hash", "position_split"]
 
 TARGET = "lgm_tot_p50"
+IDENTIFIER = "objID"
 SPLITS = ("train", "validation", "test")
 FRACTIONS = (0.7, 0.1, 0.2)
 CELL = 0.01  # degrees
+LOWEST_REDSHIFT = -0.01  # the nearest galaxies may approach
+HIGHEST_REDSHIFT = 10.0
 
 
 @dataclass(frozen=True)
@@ -74,15 +79,17 @@ class Sample:
         Parameters
         ----------
         catalog : DataFrame [n_galaxies]
-            One row per galaxy. Sentinels (absolute value of 9000 or more) become NaN.
+            One row per galaxy. Sentinels (absolute value of 9000 or more) become NaN, but not in columns of whole
+            numbers that have no meaning here.
         images : array-like [n_galaxies, n_bands, y, x], optional
         bands : sequence of str, optional
-            Default u, g, r, i, z.
+            Default u, g, r, i, z; without images the bands of the catalogue's optical survey, where it holds one whole.
         target : str, default "lgm_tot_p50"
             Column of log10 stellar mass.
         split : Series, str or None
             Labels train, validation, test; or the name of the column that holds them; or None to split by
-            position (`position_split`), which needs the columns ``ra`` and ``dec``.
+            position (`position_split`), which needs the columns ``ra`` and ``dec``; a catalogue without them is split
+            by a hash of its ``objID`` into the same shares, as the provenance then says.
         provenance : dict, optional
         truth : DataFrame [n_galaxies], optional
             True properties, on the catalogue's index.
@@ -90,9 +97,10 @@ class Sample:
         Raises
         ------
         ValueError
-            If a column is missing, is not numeric or repeats; an identifier repeats; the target has nulls or does
-            not look like log10 of solar masses; the split has other labels, the wrong length or an empty part;
-            or images have another shape or values that are not finite; or the truth has another index.
+            If a column is missing, is not numeric or repeats; an identifier repeats or is not exact; a redshift or a
+            position is out of range; the target has nulls or does not look like log10 of solar masses; the split has
+            other labels, the wrong length or an empty part; or images have another shape or values that are not
+            finite; or the truth has another index.
         """
         if not isinstance(catalog, pd.DataFrame) or len(catalog) == 0:
             raise ValueError(f"catalog: found {_describe(catalog)}, expected a DataFrame with at least one row")
@@ -111,13 +119,19 @@ class Sample:
             catalog = catalog.drop(columns=split)
         _check_numbers(catalog, target)
         _check_logarithm(catalog[target], target)
-        catalog = null_sentinels(catalog)
-        _check_identifiers(catalog)
+        catalog = null_sentinels(catalog, _with_sentinels(catalog, target))
+        check_identifiers(catalog)
+        _check_ranges(catalog)
         _check_target(catalog, target)
+        provenance = dict(provenance or {})
         if labels is None:
-            labels = position_split(catalog)
-        bands = tuple(bands) if bands is not None else cls.bands
-        sample = cls(catalog, _check_split(labels, catalog), bands, images, target, dict(provenance or {}), truth)
+            labels = _split_by(galaxy_hash(catalog, purpose="split by position; or give `split`"), catalog.index)
+            if not _has_position(catalog):
+                provenance["split"] = f"by a hash of {IDENTIFIER}, for want of positions"
+        if bands is None:
+            bands = _photometry_bands(catalog) if images is None else cls.bands
+        bands = tuple(bands)
+        sample = cls(catalog, _check_split(labels, catalog), bands, images, target, provenance, truth)
         if images is not None:
             _check_images(images, len(catalog), bands)
         if truth is not None and not truth.index.equals(catalog.index):
@@ -173,11 +187,33 @@ def position_split(catalog: pd.DataFrame) -> pd.Series:
     ValueError
         If a position is missing or null.
     """
-    fraction = position_hash(catalog)
-    edges = np.cumsum(FRACTIONS)[:-1]
-    return pd.Series(
-        np.asarray(SPLITS, dtype=object)[np.searchsorted(edges, fraction, side="right")], catalog.index, name="split"
-    )
+    return _split_by(position_hash(catalog), catalog.index)
+
+
+def galaxy_hash(catalog: pd.DataFrame, salt: str = "", purpose: str = "tell galaxies apart") -> np.ndarray:
+    """Uniform number in [0, 1) for each galaxy: of its position, or of its ``objID`` in a catalogue without positions.
+
+    Parameters
+    ----------
+    catalog : DataFrame [n]
+    salt : str
+        Another salt gives other numbers.
+    purpose : str
+        What they are for, in an error message.
+
+    Raises
+    ------
+    ValueError
+        If there is neither, or one has nulls.
+    """
+    if _has_position(catalog) or IDENTIFIER not in catalog.columns:
+        return position_hash(catalog, salt, purpose)
+    if catalog[IDENTIFIER].isna().any():
+        raise ValueError(
+            f"catalog: column {IDENTIFIER!r} has {int(catalog[IDENTIFIER].isna().sum())} nulls, needed to {purpose}; "
+            "expected none, or the columns ra and dec"
+        )
+    return _uniform(f"{salt}{IDENTIFIER} {int(number)}" for number in catalog[IDENTIFIER])
 
 
 def position_hash(
@@ -186,7 +222,9 @@ def position_hash(
     """Uniform number in [0, 1) from each galaxy's rounded position and `salt`; `purpose` is for the error message."""
     for name in ("ra", "dec"):
         if name not in catalog.columns:
-            raise ValueError(f"catalog: column {name!r} is missing, needed to {purpose}")
+            raise ValueError(
+                f"catalog: column {name!r} is missing, needed to {purpose}; add ra and dec in degrees, or objID"
+            )
         if catalog[name].isna().any():
             raise ValueError(f"catalog: column {name!r} has {int(catalog[name].isna().sum())} nulls, expected none")
     if (catalog["dec"].abs() > 90).any():
@@ -196,7 +234,12 @@ def position_hash(
     # Whole cells, so that -0.001 and 0.001 are one position; RA wraps at 360.
     ra = np.rint(catalog["ra"].to_numpy(np.float64) / CELL).astype(np.int64) % round(360 / CELL)
     dec = np.rint(catalog["dec"].to_numpy(np.float64) / CELL).astype(np.int64)
-    digests = (hashlib.blake2b(f"{salt}{a},{d}".encode(), digest_size=8).digest() for a, d in zip(ra, dec, strict=True))
+    return _uniform(f"{salt}{a},{d}" for a, d in zip(ra, dec, strict=True))
+
+
+def _uniform(texts: Iterable[str]) -> np.ndarray:
+    """A number in [0, 1) from each text, always the same."""
+    digests = (hashlib.blake2b(text.encode(), digest_size=8).digest() for text in texts)
     # 53 bits: what a float64 holds exactly, and never rounds up to 1.
     return np.array([(int.from_bytes(digest, "big") >> 11) / 2.0**53 for digest in digests])
 
@@ -205,27 +248,61 @@ def _describe(value: Any) -> str:
     return f"a DataFrame of {len(value)} rows" if isinstance(value, pd.DataFrame) else type(value).__name__
 
 
-def _check_identifiers(catalog: pd.DataFrame) -> None:
-    for name in ("objID", "specObjID"):
-        if name in catalog.columns:
-            repeated = catalog.loc[catalog[name].duplicated(), name]
-            if len(repeated):
-                raise ValueError(
-                    f"catalog: identifier {name}={repeated.iloc[0]} stands twice ({len(repeated)} repeats in all)"
-                )
+def _has_position(catalog: pd.DataFrame) -> bool:
+    return "ra" in catalog.columns and "dec" in catalog.columns
+
+
+def _split_by(fraction: np.ndarray, index: pd.Index) -> pd.Series:
+    sides = np.searchsorted(np.cumsum(FRACTIONS)[:-1], fraction, side="right")
+    return pd.Series(np.asarray(SPLITS, dtype=object)[sides], index, name="split")
+
+
+def _photometry_bands(catalog: pd.DataFrame) -> tuple[str, ...]:
+    try:
+        return tuple(band.name for band in optical_survey(catalog).bands)
+    except ValueError:  # a catalogue without whole photometry is one too
+        return Sample.bands
+
+
+def _check_ranges(catalog: pd.DataFrame) -> None:
+    """Refuse redshifts and right ascensions that are none."""
+    if "z" in catalog.columns:
+        low, high = catalog["z"].min(), catalog["z"].max()
+        if low < LOWEST_REDSHIFT or high > HIGHEST_REDSHIFT:
+            raise ValueError(
+                f"column 'z': found redshifts from {low:g} to {high:g}, "
+                f"expected {LOWEST_REDSHIFT:g} to {HIGHEST_REDSHIFT:g}"
+            )
+    if "ra" in catalog.columns:
+        low, high = catalog["ra"].min(), catalog["ra"].max()
+        if low < -180 or high > 360:
+            raise ValueError(f"column 'ra': found {low:g} to {high:g}, expected degrees from -180 to 360")
 
 
 def _check_numbers(catalog: pd.DataFrame, target: str) -> None:
     """Refuse canonical columns that do not hold numbers."""
-    canonical = {"ra", "dec", REDDENING, target}.union(*(entry.main + entry.errors for entry in INPUTS.values()))
+    canonical = canonical_columns(target)
     for name in catalog.columns:
         if name in canonical and not is_numeric(catalog[name]):
             raise ValueError(f"column {name!r}: found values of type {catalog[name].dtype}, expected numbers")
 
 
+def _with_sentinels(catalog: pd.DataFrame, target: str) -> list[str]:
+    """Columns in which a large number is a null: not the run, the date or the identifier that somebody left in."""
+    canonical = canonical_columns(target) - set(EXEMPT)
+    return [
+        name
+        for name in catalog.columns
+        if name in canonical or (name not in EXEMPT and pd.api.types.is_float_dtype(catalog[name].dtype))
+    ]
+
+
 def _check_logarithm(mass: pd.Series, target: str) -> None:
     if mass.median() > 1e4:  # before the sentinel rule would take solar masses for nulls
-        raise ValueError(f"target {target!r}: found a median of {mass.median():.3g}, expected log10 of solar masses")
+        raise ValueError(
+            f"target {target!r}: found a median of {mass.median():.3g}, expected log10 of solar masses; "
+            f"if a file's are solar masses, name the unit: '{target} [Msun]'"
+        )
 
 
 def _check_target(catalog: pd.DataFrame, target: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,21 +13,26 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from ..bands import SDSS, TWO_MASS
 from ..checks import is_whole
 from ..runs import atomic_path, cache_directory, file_sha256, library_fingerprint
+from .column_map import apply_column_map, canonical_columns, parse_column_map
+from .files import FORMATS, find_file, is_file_name, read_file
+from .identifiers import IDENTIFIERS
 from .mock.loading import MOCKS, load_mock
+from .plausible import check_magnitudes, null_photometry, warn_of_absent
 from .quality import count_nulls, positive_or_null
-from .sample import TARGET, Sample, position_hash
+from .sample import TARGET, Sample, galaxy_hash
+from .sdss.loading import SdssOptions, load_sdss
 
 __all__ = ["load_sample"]
 
 # Read before writing numbers that depend on it: the file ships inside the package kcorrect 5.1.9 (BSD-3-Clause).
 MINI_FILE = "data/test/gst_tests_small.fits"
 MINI_SHA256 = "d7e87e8abc45167e48889a0e824870760a2e6dde20650a6e41a72164859bf578"
-TABLES = (".csv", ".parquet", ".fits")
+# Warnings show the line that called `load_sample`.
+CALLER = 4
 
 
 def load_sample(
@@ -40,6 +46,7 @@ def load_sample(
     target: str = TARGET,
     interventions: Mapping[str, Any] | None = None,
     n_processes: int | None = None,
+    sdss: SdssOptions | None = None,
 ) -> Sample:
     """Load a sample by name or from a file.
 
@@ -49,19 +56,24 @@ def load_sample(
         ``"sdss-mini"``: 10,000 SDSS galaxies with Petrosian photometry, redshift and 2MASS magnitudes, which ship
         with kcorrect and need no network. ``"mock"``: a universe of galaxies with images, whose causes are known;
         ``"mock-swapped-shapes"`` and ``"mock-one-spectrum"``: null universes, in which images know nothing of the mass
-        beyond the measured photometry. Or the path of a table, .csv, .parquet or .fits, with canonical columns.
+        beyond the measured photometry. ``"sdss"``: galaxies of the Sloan Digital Sky Survey with images, fetched from
+        its servers. Or the path of a table: .csv, .parquet, .fits, or .npz, which may hold images too; or of a folder
+        of ``catalog.npz`` and ``images.npz``, as the authors' program has them. A relative path is looked for in the
+        working directory, then in the project. Rows that are on no side of a file's own split are left out, with a
+        warning.
     n_galaxies : int, optional
-        Keep this many, chosen by a hash of the position and the seed, so that a smaller sample is part of a larger
-        one. Default: all. Of a mock: make so many; default 6,000.
+        Keep this many, chosen by a hash of the position (or of the identifier, where there are no positions) and the
+        seed, so that a smaller sample is part of a larger one. Default: all. Of a mock: make so many; default 6,000.
     seed : int, default 0
         Chooses which galaxies are kept, or which universe is made.
     allow_network : bool, default False
-        No source of this edition uses the network; the parameter is part of every source's signature.
+        Whether ``"sdss"`` may be fetched. Once it was, it is read from `cache_dir` without. No other source needs it.
     cache_dir : path, optional
-        Where a computed catalogue, or a mock's images (80 kB a galaxy), are kept. Default ``data/cache`` of the
-        project.
+        Where a computed catalogue, a mock's images (80 kB a galaxy) or those of a file are kept. Default
+        ``data/cache`` of the project.
     column_map : mapping, optional
-        For a file: from its column names to the canonical ones.
+        For a file: from its column names to the canonical ones, with the unit of theirs where it is another:
+        ``{"Z": "z", "FLUX_R": "legacyMag_r [nanomaggy]"}``. Columns that are not in it stay as they are.
     target : str, default "lgm_tot_p50"
         For a file: its column of log10 stellar mass, after `column_map`.
     interventions : mapping, optional
@@ -69,6 +81,9 @@ def load_sample(
         as `helpers.survey.mock.StructuralCausalModel.do` takes them.
     n_processes : int, optional
         For a mock: how many processes make it; the result does not depend on it. Default: one for each core.
+    sdss : SdssOptions, optional
+        For ``"sdss"``: which galaxies, what pictures, and how the servers are treated. Of ``"sdss"`` the first
+        `n_galaxies` in the archive's order are taken (default 3,000), and the seed chooses the plates.
 
     Returns
     -------
@@ -77,15 +92,25 @@ def load_sample(
     Raises
     ------
     ValueError
-        If the name is unknown, a file or column is missing, or more galaxies are asked for than there are.
+        If the name is unknown, a file or column is missing or cannot be what it is called, or more galaxies are asked
+        for than there are.
     ChunkError
-        If a tile of a mock cannot be made; those made before it are kept.
+        If a tile of a mock cannot be made, or pictures cannot be fetched; what was finished before is kept.
+    TransferError
+        If the archive gives no usable answer; what was finished before is kept.
+
+    Warns
+    -----
+    UserWarning
+        If a file has no reddening or no errors, so that inputs go without, or nulls of several kinds in one column.
     """
     if not isinstance(dataset, str | os.PathLike):
         raise ValueError(f"dataset: found {dataset!r}, expected a name or a path")
     name = str(dataset)
-    of_files = {"column_map": (column_map, None), "target": (target, TARGET)}
+    of_files = {"column_map": (column_map or None, None), "target": (target, TARGET)}
     of_mocks = {"interventions": (interventions, None), "n_processes": (n_processes, None)}
+    if name != "sdss":
+        _refuse({"sdss": (sdss, None)}, name, "'sdss'")
     if name in MOCKS:
         _refuse(of_files, name, "a file")
         return load_mock(
@@ -97,15 +122,18 @@ def load_sample(
             n_processes=n_processes,
         )
     _refuse(of_mocks, name, "a mock")
+    if name == "sdss":
+        _refuse(of_files, name, "a file")
+        return load_sdss(n_galaxies, seed, cache_directory(cache_dir), allow_network=allow_network, options=sdss)
     if name == "sdss-mini":
         _refuse(of_files, name, "a file")
         sample = _load_mini(cache_directory(cache_dir))
-    elif Path(dataset).suffix.lower() in TABLES:
-        sample = _load_table(Path(dataset), column_map or {}, target)
+    elif is_file_name(dataset):
+        sample = _load_file(dataset, column_map or {}, target, cache_directory(cache_dir))
     else:
         raise ValueError(
-            f"dataset: found {name!r}, expected one of sdss-mini, {', '.join(MOCKS)}, or a file ending in "
-            f"{', '.join(TABLES)}"
+            f"dataset: found {name!r}, expected one of sdss-mini, {', '.join(MOCKS)}, sdss, a file ending in "
+            f"{', '.join(FORMATS)}, or a folder"
         )
     return sample if n_galaxies is None else _subset(sample, n_galaxies, seed)
 
@@ -124,42 +152,38 @@ def _subset(sample: Sample, n_galaxies: int, seed: int) -> Sample:
         raise ValueError(f"n_galaxies: found {n_galaxies}, expected 1 to {len(sample)}, the size of the sample")
     if n_galaxies == len(sample):
         return sample
-    hashed = position_hash(sample.catalog, salt=f"subset {seed}: ", purpose="choose `n_galaxies` of them")
+    hashed = galaxy_hash(sample.catalog, salt=f"subset {seed}: ", purpose="choose `n_galaxies` of them")
     subset = sample.take(np.sort(np.argsort(hashed, kind="stable")[:n_galaxies]))
     return replace(subset, provenance={**sample.provenance, "nulls": subset.null_counts().to_dict()})
 
 
-def _load_table(path: Path, column_map: Mapping[str, str], target: str) -> Sample:
-    if not path.is_file():
-        raise ValueError(f"dataset: there is no file {str(path)!r}")
-    readers = {".csv": pd.read_csv, ".parquet": pd.read_parquet, ".fits": _read_fits}
-    try:
-        frame = readers[path.suffix.lower()](path)
-    except (ValueError, OSError, pa.ArrowException) as error:  # parsers' own errors are among these
-        raise ValueError(f"dataset: cannot read {str(path)!r}: {error}") from None
-    absent = [name for name in column_map if name not in frame.columns]
-    if absent:
-        raise ValueError(
-            f"column_map: column {absent[0]!r} is not in {path.name}, which has {', '.join(map(str, frame.columns))}"
+def _load_file(dataset: str | os.PathLike[str], column_map: Mapping[str, str], target: str, cache: Path) -> Sample:
+    mapping = parse_column_map(column_map, target)
+    theirs = {entry.column: name for name, entry in mapping.items()}
+    found = read_file(find_file(dataset), cache, text={theirs.get(name, name) for name in IDENTIFIERS})
+    frame, not_positive = apply_column_map(found.frame, mapping, source=found.name, target=target)
+    check_magnitudes(frame, theirs)
+    frame = null_photometry(frame, canonical_columns(target) - {target}, stacklevel=CALLER)
+    warn_of_absent(frame, found.name, stacklevel=CALLER)
+    provenance: dict[str, Any] = {"dataset": found.name, "sha256": found.sha256}
+    if column_map:
+        provenance["column_map"] = dict(column_map)
+    if not_positive:
+        provenance["not_positive"] = not_positive
+    if found.left_out:
+        provenance["left_out"] = found.left_out
+        warnings.warn(
+            f"dataset: {found.left_out} rows of {found.name} are in none of id_train, id_validation and id_test, and "
+            "are left out",
+            UserWarning,
+            CALLER - 1,
         )
-    frame = frame.rename(columns=dict(column_map))
-    split = "split" if "split" in frame.columns else None
-    provenance = {"dataset": path.name, "sha256": file_sha256(path)}
-    sample = Sample.from_frame(frame, target=target, split=split, provenance=provenance)
+    split = found.split if found.split is not None else "split" if "split" in frame.columns else None
+    sample = Sample.from_frame(
+        frame, found.images, bands=found.bands, target=target, split=split, provenance=provenance
+    )
     sample.provenance["nulls"] = count_nulls(sample.catalog).to_dict()
     return sample
-
-
-def _read_fits(path: Path) -> pd.DataFrame:
-    from astropy.table import Table
-
-    table = Table.read(path, format="fits")
-    wide = [name for name in table.colnames if table[name].ndim > 1]
-    if wide:
-        raise ValueError(
-            f"{path.name}: column {wide[0]!r} holds arrays, expected one number per galaxy in every column"
-        )
-    return table.to_pandas()
 
 
 def _mini_path() -> Path:

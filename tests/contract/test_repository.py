@@ -141,3 +141,24 @@ def test_data_manifest_has_the_checksum_of_the_library() -> None:
     assert manifest["sdss-mini"]["package"] == f"kcorrect=={pins()['kcorrect']}"
     for name, entry in manifest.items():
         assert {"origin", "query", "licence", "sha256"} <= entry.keys(), name
+
+
+def test_page_on_the_data_tells_of_every_column_and_survey() -> None:
+    from helpers.bands import SURVEYS
+    from helpers.survey.sdss import origin_table
+
+    lines = [line for line in read("book/data_and_licences.md").splitlines() if line.startswith("| ")]
+    written = {line.split("|")[1].strip(): [cell.strip() for cell in line.split("|")[2:-1]] for line in lines}
+    for row in origin_table().itertuples():
+        unit, place, note = written[f"`{row.column}`"]
+        assert (unit, note) == (row.unit, row.note), row.column
+        name = row.expression.partition(".")[2]
+        renamed = f", as `{name}`" if name not in ("", row.column) else ""
+        assert place == f"{row.service}: {row.table}{renamed}".removesuffix(": "), row.column
+    for name, survey in SURVEYS.items():
+        bands, columns, kind, scale, extinction = written[name]
+        assert bands == ", ".join(f"{band.name} {band.wavelength:.3g}" for band in survey.bands), name
+        for band in survey.bands:
+            assert {f"`{band.magnitude}`", f"`{band.magnitude.removesuffix(band.name)}b`"} & set(columns.split(", "))
+        assert (kind, scale) == (f"{survey.kind}, {survey.system}", f"{survey.pixel_scale or '':}"), name
+        assert extinction == ", ".join(f"{band.extinction:g}" for band in survey.bands), name

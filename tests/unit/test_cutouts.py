@@ -11,12 +11,14 @@ import pandas as pd
 import pytest
 
 from helpers.survey.sdss import frames as frames_module
+from helpers.survey.sdss import transfer
 from helpers.survey.sdss.cutouts import Cutouts, cut_galaxies
 from helpers.survey.sdss.frames import (
     BANDS,
     Field,
     MissingFrame,
     check_frame,
+    clear_frames,
     fetch_frames,
     frame_path,
     frame_url,
@@ -402,6 +404,43 @@ def test_frames_put_there_by_hand_are_used_and_given_a_checksum(sky, tmp_path, s
     with pointed_at(server):
         same(cut_galaxies(sky.sources, tmp_path, QUICK, allow_network=True), cutouts)
     assert server.count("/sas/") == 1
+
+
+def test_frames_that_another_process_clears_away_are_fetched_again(sky, tmp_path, server, monkeypatch):
+    serve(server, sky)
+    whole, write = cut_galaxies_from(sky, tmp_path / "calm", server), transfer.write_checksum
+    cleared = []
+
+    def raced(path):
+        # The other process is done just when the file has come, and before its checksum is noted.
+        if len(cleared) < 3:
+            cleared.append(path)
+            clear_frames([STAND_IN], tmp_path / "raced")
+        write(path)
+
+    monkeypatch.setattr(transfer, "write_checksum", raced)
+    same(cut_galaxies_from(sky, tmp_path / "raced", server), whole)
+    assert len(cleared) == 3
+
+
+def test_clearing_frames_touches_nothing_else(parts, tmp_path):
+    parts.put(tmp_path)
+    other = frame_path(tmp_path, replace(STAND_IN, field=STAND_IN.field + 9), "r")
+    unfinished = other.with_name(f".{other.name}.x.bz2")
+    for path in (other, unfinished):
+        path.write_bytes(b"")
+    clear_frames([BEFORE], tmp_path)
+    left = {path for path in tmp_path.rglob("*") if path.is_file()}
+    assert left == {other, unfinished, *(frame_path(tmp_path, AFTER, band) for band in BANDS)}
+    clear_frames([AFTER], tmp_path)
+    other.unlink(), unfinished.unlink()
+    clear_frames([AFTER], tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def cut_galaxies_from(sky: SkyField, folder, server) -> Cutouts:
+    with pointed_at(server):
+        return cut_galaxies(sky.sources, folder, QUICK, allow_network=True)
 
 
 def test_off_the_network_a_missing_frame_is_named(sky, tmp_path):

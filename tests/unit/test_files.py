@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -194,6 +195,7 @@ def test_errors_of_fluxes_are_those_of_magnitudes():
         ({"a": "z", "b": "z"}, "both 'a' and 'b' become 'z'"),
         ({"a": "b"}, "'a' becomes 'b', which a.csv has already"),
         ({"c": "z"}, "column 'c' is not in a.csv, which has a, b"),
+        ([("a", "z")], "found .*, expected a mapping from their columns to ours"),
     ],
 )
 def test_column_maps_that_say_nothing_are_refused(column_map, words):
@@ -225,9 +227,36 @@ def test_columns_that_nobody_mapped_stay_as_they_are(tmp_path):
     assert found["name"].tolist() == ["a"] * N
 
 
+def test_dates_and_numbers_beside_a_null_are_no_sentinels(tmp_path):
+    dates, others = np.linspace(53_000.5, 54_000.5, N), np.r_[np.nan, np.full(N - 1, 2e5)]
+    galaxies(date=dates, other=others, flag=np.r_[-9999.0, np.full(N - 1, 0.5)]).to_csv(tmp_path / "a.csv", index=False)
+    found = load_sample(tmp_path / "a.csv").catalog
+    np.testing.assert_array_equal(found["date"], dates)
+    np.testing.assert_array_equal(found["other"], others)
+    assert found["flag"].isna().tolist() == [True] + [False] * (N - 1)
+
+
+def test_rows_longer_than_the_header_are_refused(tmp_path):
+    # Read as pandas does, every column would hold the values of the one after it.
+    header, *rows = galaxies().drop(columns="objID").to_csv(index=False).splitlines()
+    for end in (",", ",7", ",7,8"):
+        (tmp_path / "a.csv").write_text("\n".join([header, *(row + end for row in rows)]))
+        with pytest.raises(ValueError, match="its rows have more fields than the .* names of its header"):
+            load_sample(tmp_path / "a.csv")
+
+
+def test_identifiers_declared_as_decimal_numbers_are_exact(tmp_path):
+    galaxies(objID=[Decimal(number) for number in IDS]).to_parquet(tmp_path / "a.parquet")
+    assert load_sample(tmp_path / "a.parquet").catalog["objID"].tolist() == IDS
+    with pytest.raises(ValueError, match="row 1, counted from 0, expected whole numbers"):
+        as_identifiers(pd.Series([Decimal(1), Decimal("1.5")], name="objID"))
+
+
 def test_answer_of_a_survey_server_is_a_table(tmp_path):
-    (tmp_path / "a.csv").write_text("#Table1\n" + galaxies().to_csv(index=False))
-    assert load_sample(tmp_path / "a.csv").catalog["objID"].tolist() == IDS
+    for mark in ("", "\ufeff"):
+        text = f"{mark}#Table1\n{galaxies().to_csv(index=False)}"
+        (tmp_path / "a.csv").write_text(text, encoding="utf-8")
+        assert load_sample(tmp_path / "a.csv").catalog["objID"].tolist() == IDS
 
 
 def test_sentinels_of_magnitudes_become_null_and_mixed_nulls_are_counted(tmp_path):
@@ -377,6 +406,9 @@ def test_rows_on_no_side_are_left_out_with_a_warning(tmp_path):
         (SPLIT, {"img_r": PIXELS["r"] > 0}, "'img_r' holds bool, expected numbers"),
         (SPLIT, {"img_r": np.asfortranarray(PIXELS["r"])}, "save numpy.ascontiguousarray"),
         (SPLIT, {"other": np.ones(3)}, "found no images, expected one array img_<band>"),
+        (SPLIT, {"img_r": PIXELS["r"][:, :0]}, r"images of shape \(40, 1, 0, 8\), expected pixels"),
+        (SPLIT, {"images": np.ones((N, 2, 8, 8)), "bands": ["g", "g"]}, "'bands' are g, g, expected each once"),
+        ({**SPLIT, "t": np.zeros(N, "f8,i8")}, {}, "'t' is a table of the columns f0, f1, expected one array for each"),
     ],
 )
 def test_bad_folders_are_refused(tmp_path, catalog, images, words):
@@ -489,3 +521,25 @@ def test_real_desi_table_in_three_lines(shared_data):
     unmapped = {theirs: ours.partition(" ")[0] for theirs, ours in columns.items()}
     with pytest.raises(ValueError, match=r"column_map=\{'FLUX_G_DERED': 'legacyMag_g \[nanomaggy\]'\}"):
         load_sample(shared_data / "desi_bgs_30k.csv", column_map=unmapped)
+
+
+def test_galaxies_without_a_mass_are_left_out_and_counted(tmp_path):
+    frame = galaxies()
+    frame.loc[[1, 4], "lgm_tot_p50"] = [-9999.0, np.nan]
+    images = np.arange(N * 5 * 16, dtype=np.float32).reshape(N, 5, 4, 4)
+    np.savez(
+        tmp_path / "some.npz", **{name: frame[name] for name in frame}, images=images, bands=np.array(list("ugriz"))
+    )
+    with pytest.warns(
+        UserWarning, match=rf"target 'lgm_tot_p50': 2 of {N} values of some.npz are null; those galaxies"
+    ):
+        sample = load_sample(tmp_path / "some.npz", cache_dir=tmp_path)
+    kept = np.delete(np.arange(N), [1, 4])
+    assert sample.provenance["without_mass"] == 2
+    assert np.array_equal(sample.images[:], images[kept])
+    assert np.array_equal(sample.mass, frame["lgm_tot_p50"].to_numpy()[kept])
+    # Masses that are no logarithms are refused, and not taken for nulls, though some are.
+    frame["lgm_tot_p50"] = np.where(np.arange(N) % 3 == 0, -9999.0, 10.0 ** frame["lgm_tot_p50"].clip(8))
+    frame.to_csv(tmp_path / "linear.csv", index=False)
+    with pytest.warns(UserWarning), pytest.raises(ValueError, match="expected log10 of solar masses"):
+        load_sample(tmp_path / "linear.csv")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import signal
 import subprocess
@@ -20,7 +21,7 @@ from photutils.aperture import CircularAperture, aperture_photometry
 
 from helpers.survey import load_sample
 from helpers.survey import sample as sample_module
-from helpers.survey.sdss import Field, Politeness, SdssOptions, Selection, expected_cost, loading
+from helpers.survey.sdss import Field, Politeness, SdssOptions, Selection, expected_cost, frame_path, loading
 from helpers.survey.store import ChunkError
 from tests.archive import SKYSERVER, SkyServer, made_galaxies, serve_archive
 from tests.loopback import (
@@ -187,6 +188,65 @@ def test_what_was_fetched_needs_no_network_and_grows(generated, tmp_path):
     large = generated.load(tmp_path, 9)
     same(small, large.take(np.arange(5)))
     # Frames are large: none is kept, unless that is asked for.
+    assert not list(tmp_path.rglob("*.bz2"))
+
+
+def test_what_is_refused_is_counted_among_the_sample_s_own(generated, tmp_path):
+    late = generated.table["specObjID"].nlargest(2).index[1]
+    generated.table.loc[late, "dec"] += 1.0
+    everything = generated.fill(tmp_path / "all").provenance["images"]["refused"]
+    assert everything["the position lies outside the r frame of its field"] == 1
+    # Of five galaxies it is the same, whatever else was fetched before.
+    alone, among = (generated.load(tmp_path / name, 5) for name in ("five", "all"))
+    assert alone.provenance == among.provenance
+    assert "the position lies outside the r frame of its field" not in alone.provenance["images"]["refused"]
+    json.dumps(alone.provenance)
+
+
+def test_of_the_frames_that_are_kept_those_of_a_chunk_alone_are_cleared(generated, tmp_path):
+    keeping = replace(OPTIONS, keep_frames=True)
+    generated.load(tmp_path, 5, options=keeping)
+    (folder,) = tmp_path.glob("sdss-*/frames")
+    assert len(list(folder.rglob("*.bz2"))) >= 5
+    elsewhere = frame_path(folder, Field(7002, 301, 3, 99), "r")
+    elsewhere.parent.mkdir(parents=True)
+    elsewhere.write_bytes(b"")
+    generated.load(tmp_path, 12)
+    assert list(folder.rglob("*.bz2")) == [elsewhere]
+
+
+def test_a_null_seeing_is_that_of_the_galaxy_before(generated, tmp_path, monkeypatch):
+    nulls = generated.load(tmp_path / "calm", 9).catalog["specObjID"].iloc[[0, 8]]
+    generated.table.loc[generated.table["specObjID"].isin(nulls), "psffwhm_u"] = -9999.0
+    # The ninth galaxy is alone in its chunk of measurements.
+    found = generated.load(tmp_path / "null", 9).catalog
+    assert found["psffwhm_u"].isna().tolist() == [row in (0, 8) for row in range(9)]
+    assert np.array_equal(loading._seeing(found), np.full((9, 5), 1.3))
+    widths = found.assign(psffwhm_u=[np.nan, 1.1, np.nan, 1.2, 1.3, 1.4, 1.5, 1.6, np.nan])
+    assert loading._seeing(widths)[:, 0].tolist() == [1.1, 1.1, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.6]
+    with pytest.raises(ValueError, match="column 'psffwhm_u': every value is null"):
+        loading._seeing(found.assign(psffwhm_u=np.nan))
+
+
+def test_an_extinction_of_no_known_law_is_said_and_no_error(generated, tmp_path):
+    generated.table["extinction_g"] = 1.2 * generated.table["extinction_r"]
+    sample = generated.load(tmp_path, options=replace(OPTIONS, images="none"))
+    assert sample.provenance["extinction_law"].startswith("not known: extinction_g / extinction_r: found a median of 1")
+
+
+@pytest.mark.slow
+def test_two_processes_may_fetch_one_sample_at_once(generated, tmp_path):
+    calm = generated.fill(tmp_path / "calm")
+    command = [
+        sys.executable,
+        "-c",
+        KILLED.format(rows=ROWS, n=len(calm)),
+        generated.loopback.url,
+        str(tmp_path / "two"),
+    ]
+    runs = [subprocess.Popen(command, env=os.environ) for _ in range(2)]
+    assert [run.wait(120) for run in runs] == [0, 0]
+    same(calm, generated.load(tmp_path / "two", len(calm), online=False))
     assert not list(tmp_path.rglob("*.bz2"))
 
 

@@ -149,7 +149,7 @@ def test_tables_of_three_formats_are_one_sample(tmp_path):
         ({"dec": np.full(40, 500.0)}, "column 'dec' reaches 500"),
         ({"z": np.full(40, -0.1)}, "column 'z': found redshifts from -0.1 to -0.1, expected -0.01 to 10"),
         ({"ra": np.full(40, 400.0)}, "column 'ra': found 400 to 400"),
-        ({"mjd": np.full(40, 53_000.0)}, "column 'mjd': every value counts as a survey's sentinel"),
+        ({"expAB_r": np.full(40, -9999.0)}, "column 'expAB_r': every value counts as a survey's sentinel"),
     ],
 )
 def test_bad_columns_are_refused(change, words):
@@ -169,6 +169,12 @@ def test_other_bad_samples_are_refused():
         Sample.from_frame(good, split=["train"] * 20 + ["test"] * 20)
     with pytest.raises(ValueError, match="split: found 5, expected a label"):
         Sample.from_frame(good, split=5)
+    with pytest.raises(ValueError, match="bands: found g, g, expected each once"):
+        Sample.from_frame(good, np.ones((40, 2, 8, 8)), bands=["g", "g"])
+    with pytest.raises(ValueError, match=r"images: found shape \(40, 5, 0, 8\), expected pixels"):
+        Sample.from_frame(good, np.ones((40, 5, 0, 8)))
+    with pytest.raises(ValueError, match="images: found pixels of type object, expected numbers"):
+        Sample.from_frame(good, np.full((40, 5, 8, 8), None))
     with pytest.raises(ValueError, match="found 3 labels, expected one for each of 40"):
         Sample.from_frame(good, split=["train"] * 3)
     with pytest.raises(ValueError, match="column 'ra' stands twice"):

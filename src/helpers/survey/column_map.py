@@ -71,9 +71,11 @@ def parse_column_map(column_map: Mapping[str, str], target: str) -> dict[str, Ma
     Raises
     ------
     ValueError
-        If a value is no name with or without a unit, the unit is none of those known for such a column, or two
-        columns become one.
+        If it is no mapping, a value is no name with or without a unit, the unit is none of those known for such a
+        column, or two columns become one.
     """
+    if not isinstance(column_map, Mapping):
+        raise ValueError(f"column_map: found {column_map!r}, expected a mapping from their columns to ours")
     mapped: dict[str, MappedColumn] = {}
     for theirs, ours in column_map.items():
         match = (

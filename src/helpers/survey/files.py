@@ -136,14 +136,22 @@ def _locate(dataset: str | os.PathLike[str]) -> Path:
 
 
 def _read_csv(path: Path, text: Collection[str]) -> pd.DataFrame:
-    with open(path, "rb") as stream:
-        of_skyserver = stream.readline().startswith(b"#Table")
-    return pd.read_csv(
+    with open(path, encoding="utf-8-sig") as stream:
+        of_skyserver = stream.readline().startswith("#Table")
+    frame = pd.read_csv(
         path,
         skiprows=1 if of_skyserver else 0,
         dtype=dict.fromkeys(text, "str"),
         low_memory=False,
+        encoding="utf-8-sig",
     )
+    # Of rows with more fields than the header pandas takes the first fields for an index, and moves all names along.
+    if not isinstance(frame.index, pd.RangeIndex):
+        raise ValueError(
+            f"its rows have more fields than the {len(frame.columns)} names of its header, perhaps by a comma at their "
+            "end, expected as many"
+        )
+    return frame
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:

@@ -7,6 +7,7 @@ number is another galaxy's.
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,8 @@ def as_identifiers(column: pd.Series) -> pd.Series:
     Parameters
     ----------
     column : Series [n]
-        Whole numbers of any type, text, or floating-point numbers that are whole and below 2^53 (float32: 2^24).
+        Whole numbers of any type, decimal ones too; text; or floating-point numbers that are whole and below 2^53
+        (float32: 2^24).
 
     Returns
     -------
@@ -70,7 +72,7 @@ def check_identifiers(catalog: pd.DataFrame) -> None:
             continue
         held = catalog[name].dropna()
         if not pd.api.types.is_integer_dtype(held.dtype):
-            held = as_identifiers(held)
+            held = as_identifiers(held).dropna()
         repeated = held[held.duplicated()]
         if len(repeated):
             raise ValueError(
@@ -80,6 +82,9 @@ def check_identifiers(catalog: pd.DataFrame) -> None:
 
 def _whole(value: Any, limit: int, name: Any, row: int) -> int:
     if isinstance(value, int | np.integer) and not isinstance(value, bool):
+        return int(value)
+    # As some archives declare theirs: exact, whatever the number of digits.
+    if isinstance(value, Decimal) and value.is_finite() and value == value.to_integral_value():
         return int(value)
     text = str(value).strip()
     if isinstance(value, str) and re.fullmatch(r"[+-]?[0-9]+", text):

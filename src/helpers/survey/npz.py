@@ -73,7 +73,7 @@ def read_columns(path: Path, members: Mapping[str, Member]) -> pd.DataFrame:
     Raises
     ------
     ValueError
-        If there are none, one has more dimensions, or they differ in length.
+        If there are none, one has more dimensions or several fields, or they differ in length.
     """
     names = [name for name in members if name not in SPLIT_KEYS and name != BAND_NAMES and not _is_image(name)]
     if not names:
@@ -84,6 +84,12 @@ def read_columns(path: Path, members: Mapping[str, Member]) -> pd.DataFrame:
             raise ValueError(
                 f"{path.name}: {name!r} has shape {members[name].shape}, expected one number for each galaxy, as "
                 f"{names[0]!r} of shape {members[names[0]].shape}"
+            )
+        fields = members[name].dtype.names
+        if fields is not None:
+            raise ValueError(
+                f"{path.name}: {name!r} is a table of the columns {', '.join(fields)}, expected one "
+                f"array for each: numpy.savez(..., **{{column: {name}[column] for column in {name}.dtype.names}})"
             )
     with np.load(path, allow_pickle=False) as arrays:
         columns = {name: arrays[name] for name in names}
@@ -155,13 +161,15 @@ def store_images(path: Path, members: Mapping[str, Member], cache: Path) -> tupl
     Raises
     ------
     ValueError
-        If shapes differ, bands are not named or are of no survey, or the archive is cut short.
+        If shapes differ or hold no pixel, bands are not named, repeat or are of no survey, or the archive is cut short.
     OSError
         If the cache cannot be written; nothing is left there then.
     """
     keys, bands, shape = _layout(path, members)
     if not keys:
         return None
+    if 0 in shape:
+        raise ValueError(f"{path.name}: found images of shape {shape}, expected pixels: galaxy, band, y, x")
     stored = cache / f"images-{file_sha256(path)[:24]}.npy"
     if not _is_whole(stored, shape):
         with atomic_path(stored) as temporary:
@@ -206,6 +214,8 @@ def _named_bands(path: Path, members: Mapping[str, Member]) -> tuple[str, ...]:
             f"{path.name}: {IMAGES!r} has shape {shape}, expected (n, {len(bands)}, y, x): galaxy, band, y, x, with "
             f"the bands {', '.join(bands)}"
         )
+    if len(set(bands)) < len(bands):
+        raise ValueError(f"{path.name}: {BAND_NAMES!r} are {', '.join(bands)}, expected each once")
     return bands
 
 

@@ -15,7 +15,7 @@ from ..checks import is_numeric
 from ..inputs import optical_survey
 from .column_map import canonical_columns
 from .identifiers import check_identifiers
-from .quality import EXEMPT, count_nulls, null_sentinels
+from .quality import EXEMPT, SENTINEL, count_nulls, null_sentinels
 
 __all__ = ["SPLITS", "TARGET", "Sample", "galaxy_hash", "position_hash", "position_split"]
 
@@ -79,8 +79,8 @@ class Sample:
         Parameters
         ----------
         catalog : DataFrame [n_galaxies]
-            One row per galaxy. Sentinels (absolute value of 9000 or more) become NaN, but not in columns of whole
-            numbers that have no meaning here.
+            One row per galaxy. Sentinels (absolute value of 9000 or more) become NaN, but not in columns that have no
+            meaning here and hold whole numbers, or large ones only.
         images : array-like [n_galaxies, n_bands, y, x], optional
         bands : sequence of str, optional
             Default u, g, r, i, z; without images the bands of the catalogue's optical survey, where it holds one whole.
@@ -99,8 +99,8 @@ class Sample:
         ValueError
             If a column is missing, is not numeric or repeats; an identifier repeats or is not exact; a redshift or a
             position is out of range; the target has nulls or does not look like log10 of solar masses; the split has
-            other labels, the wrong length or an empty part; or images have another shape or values that are not
-            finite; or the truth has another index.
+            other labels, the wrong length or an empty part; a band stands twice; images have another shape, no pixels
+            or values that are not finite; or the truth has another index.
         """
         if not isinstance(catalog, pd.DataFrame) or len(catalog) == 0:
             raise ValueError(f"catalog: found {_describe(catalog)}, expected a DataFrame with at least one row")
@@ -131,6 +131,8 @@ class Sample:
         if bands is None:
             bands = _photometry_bands(catalog) if images is None else cls.bands
         bands = tuple(bands)
+        if len(set(bands)) < len(bands):
+            raise ValueError(f"bands: found {', '.join(map(str, bands))}, expected each once")
         sample = cls(catalog, _check_split(labels, catalog), bands, images, target, provenance, truth)
         if images is not None:
             _check_images(images, len(catalog), bands)
@@ -293,8 +295,16 @@ def _with_sentinels(catalog: pd.DataFrame, target: str) -> list[str]:
     return [
         name
         for name in catalog.columns
-        if name in canonical or (name not in EXEMPT and pd.api.types.is_float_dtype(catalog[name].dtype))
+        if name in canonical or (name not in EXEMPT and _may_hold_sentinels(catalog[name]))
     ]
+
+
+def _may_hold_sentinels(column: pd.Series) -> bool:
+    """Whether a column that has no meaning here holds numbers with a fraction, some of them small."""
+    if not pd.api.types.is_float_dtype(column.dtype):
+        return False
+    values = np.abs(column.to_numpy(dtype=np.float64, na_value=np.nan))
+    return bool((values < SENTINEL).any())
 
 
 def _check_logarithm(mass: pd.Series, target: str) -> None:
@@ -339,8 +349,12 @@ def _check_images(images: Any, n_galaxies: int, bands: tuple[str, ...]) -> None:
         raise ValueError(
             f"images: found shape {shape}, expected ({n_galaxies}, {len(bands)}, y, x): galaxy, band, y, x"
         )
+    if 0 in shape:
+        raise ValueError(f"images: found shape {shape}, expected pixels")
     for start in range(0, n_galaxies, 1024):
         block = np.asarray(images[start : start + 1024])
+        if block.dtype.kind not in "iuf":
+            raise ValueError(f"images: found pixels of type {block.dtype}, expected numbers")
         if not np.isfinite(block).all():
             row = start + int(np.flatnonzero(~np.isfinite(block).all(axis=(1, 2, 3)))[0])
             raise ValueError(f"images: galaxy {row} has pixels that are not finite")

@@ -22,7 +22,7 @@ from .files import FORMATS, find_file, is_file_name, read_file
 from .identifiers import IDENTIFIERS
 from .mock.loading import MOCKS, load_mock
 from .plausible import check_magnitudes, null_photometry, warn_of_absent
-from .quality import count_nulls, positive_or_null
+from .quality import SENTINEL, count_nulls, positive_or_null
 from .sample import TARGET, Sample, galaxy_hash
 from .sdss.loading import SdssOptions, load_sdss
 
@@ -59,8 +59,8 @@ def load_sample(
         beyond the measured photometry. ``"sdss"``: galaxies of the Sloan Digital Sky Survey with images, fetched from
         its servers. Or the path of a table: .csv, .parquet, .fits, or .npz, which may hold images too; or of a folder
         of ``catalog.npz`` and ``images.npz``, as the authors' program has them. A relative path is looked for in the
-        working directory, then in the project. Rows that are on no side of a file's own split are left out, with a
-        warning.
+        working directory, then in the project. Galaxies without a mass, or on no side of a file's own split, are left
+        out, with a warning.
     n_galaxies : int, optional
         Keep this many, chosen by a hash of the position (or of the identifier, where there are no positions) and the
         seed, so that a smaller sample is part of a larger one. Default: all. Of a mock: make so many; default 6,000.
@@ -166,6 +166,15 @@ def _load_file(dataset: str | os.PathLike[str], column_map: Mapping[str, str], t
     frame = null_photometry(frame, canonical_columns(target) - {target}, stacklevel=CALLER)
     warn_of_absent(frame, found.name, stacklevel=CALLER)
     provenance: dict[str, Any] = {"dataset": found.name, "sha256": found.sha256}
+    kept = _with_mass(frame, target)
+    if not kept.all():
+        provenance["without_mass"] = int((~kept).sum())
+        warnings.warn(
+            f"target {target!r}: {(~kept).sum()} of {len(kept)} values of {found.name} are null; "
+            "those galaxies are left out",
+            UserWarning,
+            CALLER - 1,
+        )
     if column_map:
         provenance["column_map"] = dict(column_map)
     if not_positive:
@@ -178,12 +187,29 @@ def _load_file(dataset: str | os.PathLike[str], column_map: Mapping[str, str], t
             UserWarning,
             CALLER - 1,
         )
-    split = found.split if found.split is not None else "split" if "split" in frame.columns else None
-    sample = Sample.from_frame(
-        frame, found.images, bands=found.bands, target=target, split=split, provenance=provenance
-    )
+    images, split = found.images, found.split
+    if split is None and "split" in frame.columns:
+        split = frame.pop("split")
+    if not kept.all():
+        rows = np.flatnonzero(kept)
+        frame = frame.iloc[rows].reset_index(drop=True)
+        images = None if images is None else images.select(rows)
+        split = None if split is None else split.iloc[rows].reset_index(drop=True)
+    sample = Sample.from_frame(frame, images, bands=found.bands, target=target, split=split, provenance=provenance)
     sample.provenance["nulls"] = count_nulls(sample.catalog).to_dict()
     return sample
+
+
+def _with_mass(frame: pd.DataFrame, target: str) -> np.ndarray:
+    """Which galaxies have a mass; all of them where none has, or there is no such column: that is refused elsewhere.
+
+    Large positive numbers are no nulls here, for they may be masses that are no logarithms.
+    """
+    if target not in frame.columns:
+        return np.ones(len(frame), dtype=bool)
+    values = frame[target].to_numpy(dtype=np.float64, na_value=np.nan)
+    known = values > -SENTINEL
+    return known if known.any() else np.ones(len(frame), dtype=bool)
 
 
 def _mini_path() -> Path:

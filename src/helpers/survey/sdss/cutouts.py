@@ -17,7 +17,7 @@ from .frames import BANDS, Field, Frame, MissingFrame, fetch_frame, fetch_frames
 from .registration import registered
 from .transfer import NotThere, Politeness
 
-__all__ = ["ORDER", "Cutouts", "cut_galaxies", "positions"]
+__all__ = ["ORDER", "Cutouts", "cut_galaxies", "fields_of", "positions"]
 
 REFERENCE = "r"
 # Of the interpolating spline.
@@ -114,7 +114,7 @@ def cut_galaxies(
         If a frame cannot be fetched or written; those that are finished are kept.
     """
     ra, dec = positions(table, size)
-    groups = _by_field(table)
+    groups = fields_of(table)
     cutouts = Cutouts.empty(len(table), size)
     network: dict[str, Any] = {"allow_network": allow_network, "release": release}
     with progress_bar(len(table), "cutouts", unit="galaxy") as bar:
@@ -150,8 +150,14 @@ def positions(table: pd.DataFrame, size: int) -> tuple[np.ndarray, np.ndarray]:
     return found[0], found[1]
 
 
-def _by_field(table: pd.DataFrame) -> dict[Field, np.ndarray]:
-    """Row numbers of the galaxies of each field."""
+def fields_of(table: pd.DataFrame) -> dict[Field, np.ndarray]:
+    """Row numbers of the galaxies of each field, in the order of fields.
+
+    Raises
+    ------
+    ValueError
+        If ``run``, ``rerun``, ``camcol`` or ``field`` is missing or holds no whole numbers.
+    """
     for name in PLACE:
         if name not in table.columns or not pd.api.types.is_integer_dtype(table[name].dtype):
             raise ValueError(f"table: column {name!r} is missing or holds no whole numbers, expected those of a field")

@@ -10,9 +10,10 @@ import io
 import re
 import zlib
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ __all__ = [
     "Frame",
     "MissingFrame",
     "check_frame",
+    "clear_frames",
     "fetch_frame",
     "fetch_frames",
     "frame_path",
@@ -41,6 +43,8 @@ WCS_CARDS = re.compile(r"(CTYPE|CUNIT|CRPIX|CRVAL)[12]|CD[12]_[12]|EQUINOX")
 FRAME_NAME = re.compile(r"frame-([ugriz])-(\d{6})-([1-6])-(\d{4,})\.fits\.bz2")
 # Fields that are read while one is in use: 60 megabytes each.
 FIELDS_AHEAD = 2
+# How often a frame may vanish, cleared away by another process, before that is an error.
+VANISHED = 5
 
 
 @dataclass(frozen=True, order=True)
@@ -208,8 +212,19 @@ def fetch_frame(
         return _frame_at_hand(path, field, band)
     checked: list[Frame] = []
     url = frame_url(field, band, release)
-    download(url, path, validate=lambda came: checked.append(check_frame(came, field, band)), politeness=politeness)
-    return checked[-1] if checked else check_frame(path, field, band)
+    for vanished in range(1, VANISHED + 1):
+        try:
+            download(
+                url, path, validate=lambda came: checked.append(check_frame(came, field, band)), politeness=politeness
+            )
+            return checked[-1] if checked else check_frame(path, field, band)
+        except FileNotFoundError:
+            # Another process has finished the same galaxies and cleared the frame away under our hands.
+            if checked:
+                return checked[-1]
+            if vanished == VANISHED:
+                raise
+    raise AssertionError("the last attempt returns or raises")
 
 
 def fetch_frames(
@@ -260,6 +275,31 @@ def fetch_frames(
             del futures  # or a fourth field would be held while the next is read
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def clear_frames(fields: Iterable[Field], directory: str | Path) -> None:
+    """Remove the frames of fields, and of those beside them, from a folder, where they are there.
+
+    Other processes may be reading or writing in the folder: nothing but these files is touched, and folders only when
+    they are empty.
+
+    Parameters
+    ----------
+    fields : iterable of Field
+    directory : path
+    """
+    beside = {replace(field, field=field.field + step) for field in fields for step in (-1, 0, 1)}
+    folders = set()
+    for field in beside:
+        for band in BANDS:
+            path = frame_path(directory, field, band)
+            path.unlink(missing_ok=True)
+            checksum_path(path).unlink(missing_ok=True)
+            folders.add(path.parent)
+    for folder in folders:
+        for empty in (folder, folder.parent, folder.parent.parent):
+            with suppress(OSError):  # it is not empty, or not there
+                empty.rmdir()
 
 
 def _results(futures: dict[str, Future[Frame]]) -> dict[str, Frame]:

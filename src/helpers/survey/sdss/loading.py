@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -21,6 +21,7 @@ from ..photometry import measure_galaxies
 from ..quality import count_nulls
 from ..sample import Sample
 from ..store import ChunkedStore, ChunkError, build
+from ..stored import StoredImages
 from .catalogue import CataloguePages, Selection, catalogue_query, extinction_law
 from .transfer import Politeness, is_intact, write_checksum
 
@@ -40,6 +41,7 @@ FIELD_MEGABYTES = 16.8
 FIELDS_PER_GALAXY = 0.7
 HIPS_MEGABYTES = 0.1
 ROW_BYTES = 900
+LATENCY = 0.5  # seconds until a service begins to answer: a guess
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ class Cost:
     disk_gigabytes : float
         To keep, once frames are deleted.
     hours : float
-        At the given rate, and no faster than one catalogue query a second.
+        At the given rate, with half a second for each answer to begin, and one catalogue query a second.
     """
 
     n_requests: int
@@ -114,7 +116,8 @@ def expected_cost(n_galaxies: int, options: SdssOptions | None = None, *, megaby
     }[options.images]
     megabytes += n_galaxies * ROW_BYTES / 1e6
     stored = n_galaxies * (ROW_BYTES + (0 if options.images == "none" else 4 * len(BAND_NAMES) * STAMP**2)) / 1e9
-    seconds = megabytes / megabytes_per_second + pages * options.politeness.interval
+    waiting = LATENCY * n_images / options.politeness.n_workers
+    seconds = max(megabytes / megabytes_per_second, waiting) + pages * options.politeness.interval
     return Cost(round(pages + n_images), megabytes / 1e3, stored, seconds / 3600)
 
 
@@ -181,7 +184,7 @@ def load_sdss(
             "target": "lgm_tot_p50 of the MPA-JHU catalogue: log10 of the stellar mass, from ugriz and redshift",
             "selection": asdict(selection),
             "query": catalogue_query(selection, 0, CataloguePages.PAGE_ROWS),
-            "extinction_law": extinction_law(catalog),
+            "extinction_law": _extinction_record(catalog),
             "wise": selection.wise,
             "sersic": sersic,
             "images": _image_record(store, folder, options),
@@ -270,13 +273,14 @@ class _MakeChunk:
 
             found = hips_cutouts(table, self.options.politeness, size=STAMP)
             return found.images, found.kept, found.completed, found.reason
-        from .cutouts import cut_galaxies
+        from .cutouts import cut_galaxies, fields_of
+        from .frames import clear_frames
 
         # Under no temporary name, so that a restart finds the frames of an unfinished chunk.
         frames = self.folder / "frames"
         cut = cut_galaxies(table, frames, self.options.politeness, size=STAMP, allow_network=True, release=self.release)
         if not self.options.keep_frames:
-            shutil.rmtree(frames, ignore_errors=True)
+            clear_frames(fields_of(table), frames)
         return cut.images, cut.kept, cut.completed, cut.reason
 
 
@@ -296,14 +300,15 @@ def _pictures(
             raise ValueError(_offline(n_galaxies, folder)) from None
         if isinstance(error.__cause__, _ArchiveEnds):
             found = error.__cause__.args[0]
-            raise ValueError(_too_few(n_galaxies, found, found - len(_refused(folder)))) from None
+            raise ValueError(_too_few(n_galaxies, found, found - len(_refused(folder, error.chunk)))) from None
         raise
 
 
-def _refused(folder: Path) -> pd.DataFrame:
-    """Galaxies without whole pictures in the chunks that are there."""
-    files = sorted((folder / "refused").glob("*.parquet"))
-    return pd.concat([pd.read_parquet(file) for file in files], ignore_index=True) if files else pd.DataFrame()
+def _refused(folder: Path, n_chunks: int) -> pd.DataFrame:
+    """Galaxies without whole pictures in the first chunks."""
+    files = (folder / "refused" / f"{number:05d}.parquet" for number in range(n_chunks))
+    tables = [pd.read_parquet(file) for file in files if file.is_file()]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["specObjID", "reason"])
 
 
 def _with_sersic(
@@ -326,53 +331,68 @@ def _measured(store: ChunkedStore, folder: Path) -> pd.DataFrame:
 
     code = "".join(map(library_fingerprint, MEASURING))
     place = folder / f"measured-{hashlib.sha256(code.encode()).hexdigest()[:12]}"
-    n = len(store)
-    starts = range(0, n, CHUNK_ROWS)
-    tables = joblib.Parallel(n_jobs=-1)(
-        joblib.delayed(_measure)(store, start, min(start + CHUNK_ROWS, n), place) for start in starts
-    )
-    return pd.concat(tables, ignore_index=True)
+    seeing = _seeing(store.catalog)
+    parts = [np.arange(start, min(start + CHUNK_ROWS, len(store))) for start in range(0, len(store), CHUNK_ROWS)]
+    targets = [place / f"{_pictures_key(store.catalog.iloc[rows], seeing[rows])}.parquet" for rows in parts]
+    # Each process is sent its own part alone, or the whole catalogue would travel with every one.
+    tasks = [
+        joblib.delayed(_measure)(store.images.select(rows), seeing[rows], target)
+        for rows, target in zip(parts, targets, strict=True)
+        if not is_intact(target)
+    ]
+    if tasks:
+        joblib.Parallel(n_jobs=-1)(tasks)
+    return pd.concat([pd.read_parquet(target) for target in targets], ignore_index=True)
 
 
-def _measure(store: ChunkedStore, start: int, stop: int, place: Path) -> pd.DataFrame:
-    part = store.catalog.iloc[start:stop]
-    # The pictures of these very galaxies: with more galaxies the last chunk is measured again.
-    name = hashlib.sha256(part["specObjID"].to_numpy(np.uint64).tobytes()).hexdigest()[:16]
-    target = place / f"{name}.parquet"
-    if is_intact(target):
-        return pd.read_parquet(target)
-    found = measure_galaxies(store.images[start:stop], _seeing(part), gain=GAIN)
-    table = pd.DataFrame(found.sersic_index, columns=list(SERSIC))
+def _pictures_key(part: pd.DataFrame, seeing: np.ndarray) -> str:
+    """What tells the pictures of these very galaxies: with more galaxies the last chunk is measured again."""
+    return hashlib.sha256(part["specObjID"].to_numpy(np.uint64).tobytes() + seeing.tobytes()).hexdigest()[:16]
+
+
+def _measure(images: StoredImages, seeing: np.ndarray, target: Path) -> None:
+    found = measure_galaxies(images[:], seeing, gain=GAIN)
     with atomic_path(target) as temporary:
-        table.to_parquet(temporary)
+        pd.DataFrame(found.sersic_index, columns=list(SERSIC)).to_parquet(temporary)
     write_checksum(target)
-    return table
 
 
-def _seeing(part: pd.DataFrame) -> np.ndarray:
-    """FWHM of the point spread function in arcsec [n, band]; where it is null, the median of the galaxies beside it."""
-    widths = part[[f"psffwhm_{name}" for name in BAND_NAMES]].astype(np.float64)
+def _seeing(catalog: pd.DataFrame) -> np.ndarray:
+    """FWHM of the point spread function in arcsec [n, band]; where it is null, that of the galaxy before it.
+
+    The galaxy before is mostly of the same plate, and is the same one in a larger sample.
+    """
+    widths = catalog[[f"psffwhm_{name}" for name in BAND_NAMES]].astype(np.float64)
     widths = widths.where(widths > 0)
     empty = widths.columns[widths.isna().all()]
     if len(empty):
         raise ValueError(f"column {empty[0]!r}: every value is null, expected the width of the point spread function")
-    return widths.fillna(widths.median()).to_numpy()
+    return widths.ffill().bfill().to_numpy()
+
+
+def _extinction_record(catalog: pd.DataFrame) -> str:
+    """Which coefficients the archive's extinction has; no input is made from it, so that none known is no error."""
+    try:
+        return extinction_law(catalog)
+    except ValueError as error:
+        return f"not known: {error}"
 
 
 def _image_record(store: ChunkedStore | None, folder: Path, options: SdssOptions) -> dict[str, Any]:
     if store is None:
         return {"source": "none"}
-    refused = _refused(folder)
-    used = refused.head(0) if refused.empty else refused
+    refused = _refused(folder, len(store.chunk_rows))
+    # Those among the sample's galaxies in the archive's order, and not whatever else was fetched before.
+    refused = refused[refused["specObjID"] <= store.catalog["specObjID"].iloc[-1]]
     return {
         "source": options.images,
         "resampled": options.images == "hips2fits",
         "unit": "nanomaggies" if options.images == "frames" else "as the service gives it, not verified",
         "completed_from_a_neighbouring_frame": int(store.truth["completed"].sum()),
-        "refused": {} if used.empty else used["reason"].map(_kind).value_counts().to_dict(),
+        "refused": refused["reason"].map(_kind).value_counts().to_dict(),
     }
 
 
 def _kind(reason: str) -> str:
     """A reason without its numbers, to count by."""
-    return " ".join(word for word in reason.split() if not any(letter.isdigit() for letter in word))
+    return re.sub(r"[\d.]+(?:e[-+]\d+)?%", "part", re.sub(r"field \d+", "its field", reason))

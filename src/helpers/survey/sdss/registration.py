@@ -99,9 +99,9 @@ def _centroids(image: np.ndarray, place: np.ndarray) -> tuple[np.ndarray, np.nda
             mean_y = np.einsum("nyx,ny->n", weighted, y - centre[:, 1:]) / total
         # The window halves a source's displacement, which is why it is doubled.
         centre = centre + 2 * np.clip(np.nan_to_num(np.stack([mean_x, mean_y], axis=1)), -0.5, 0.5)
-    signal = total / (np.sqrt(np.pi) * WINDOW * _noise(image))
-    good = within & (signal > 5) & (np.hypot(*(centre - place).T) < np.sqrt(2) * LARGEST_SHIFT)
     with np.errstate(divide="ignore", invalid="ignore"):
+        signal = total / (np.sqrt(np.pi) * WINDOW * _noise(image))
+        good = within & (signal > 5) & (np.hypot(*(centre - place).T) < np.sqrt(2) * LARGEST_SHIFT)
         error = np.where(good, WINDOW / signal, np.nan)
     return np.where(good[:, None], centre, np.nan), error
 

@@ -758,8 +758,8 @@ hardness.rename_axis("RMSE (dex)").round(3)
 # %% [markdown]
 # ## Three doors to a sample
 #
-# The chapters that follow take a *sample*, a catalogue with canonical columns and perhaps pictures, and do not ask where it comes from. There are
-# three doors. You have seen what is behind the first; with another value of `dataset` in the parameters cell the whole book goes through any of them.
+# The chapters that follow take a *sample*, a catalogue whose columns have the book's names and perhaps pictures, and do not ask where it comes from. That of this
+# chapter came with a library, and no door was needed. For more there are three. You have seen what is behind the first; with another value of `dataset` in the parameters cell the whole book goes through any of them.
 #
 # ### First door: the mock
 #
@@ -767,8 +767,8 @@ hardness.rename_axis("RMSE (dex)").round(3)
 #
 # ### Second door: the real survey
 #
-# `load_sample("sdss", 3000, allow_network=True)` asks the servers of SDSS for main galaxies with clean photometry, for the match with WISE that the
-# archive itself made, and for the frames that hold them. Nothing is fetched unless you allow it:
+# `load_sample("sdss", 3000, allow_network=True)` asks the servers of SDSS for main galaxies with clean photometry, for the match with WISE, an infrared space telescope, that
+# the archive itself made, and for the {term}`frames <frame>` that hold them. Nothing is fetched unless you allow it:
 
 # %%
 try:
@@ -794,11 +794,11 @@ pd.DataFrame(costs).T.rename_axis(["pictures from", "galaxies"]).round(2)
 
 # %% [markdown]
 # This is an estimate, from the sizes of the frames of one field and the density of the main galaxies on the sky; nothing was asked of a server to make
-# it. `frames` are the survey's own calibrated images, and what this book measures on. `hips2fits` is a quick look: the service resamples an all-sky map, so noise and flux
-# are not those of the survey. An interrupted download goes on where it stopped; a page or a frame is believed only after it was checked.
+# it. `frames` are the survey's own calibrated images, on which the Sersic indices of this door are measured. `hips2fits` is a quick look: the service resamples an all-sky map, so noise and flux
+# are not those of the survey. Interrupted, it goes on after the last finished page or frame, and each of them is believed only after it was checked.
 #
 # Where does each column come from? This table is not written by hand: the query is made from it. (*b* is each of u, g, r, i, z; W2 to W4 are as W1. CAS is the survey's archive;
-# {ref}`data-and-licences` has the services and expressions too.)
+# {ref}`data-and-licences` has the services too.)
 
 # %%
 origins = origin_table().set_index("column")[["table", "unit", "note"]]
@@ -816,13 +816,15 @@ origins.style.set_table_styles(
 )
 
 # %% [markdown]
-# Two caveats come with this door. `lgm_tot_p50` is itself a fit to ugriz at the known redshift {cite}`kauffmann2003`, as the mass of the sample above is. And
-# WISE is blurred to 6 arcseconds and more: `w1mpro` is the brightness of a *point*, which for a large galaxy misses its outskirts.
+# Three caveats come with this door. `lgm_tot_p50` is itself a fit to ugriz at the known redshift {cite}`kauffmann2003`, as the mass of the sample above is, but to magnitudes of
+# another kind, so that ours need not give it back exactly. And
+# WISE is blurred to 6 arcseconds and more: `w1mpro` is the brightness of a *point*, which for a large galaxy misses its outskirts. And the archive lists galaxies by spectroscopic plate, so the first thousands are
+# a few patches of sky and not a random draw: `sample.catalog["plate"].nunique()` counts them.
 #
 # ### A real picture
 #
 # The frames of one field can be fetched by themselves (`make field`, 17 MB). Where they are at hand, or the network is allowed, the cells below cut real galaxies out of them. Each
-# stamp keeps the pixels of the r band untouched; u, g, i and z, which the camera took minutes earlier or later through other detectors, are shifted onto them.
+# {term}`stamp` keeps the pixels of the r band untouched; i, u, z and g, which the camera took one to five minutes later with other detectors, are shifted onto them.
 
 # %%
 field = Field(run=5112, rerun=301, camcol=4, field=345)
@@ -843,7 +845,7 @@ if real_field:
         & found["r"].between(16.5, 19.5)
         & (found["half_light_radius"] < 10)
     )
-    points = ~found["extended"] & found["r"].between(15.5, 18)
+    points = ~found["extended"] & found["r"].between(16, 18)
     found = found.assign(galaxy=galaxies)[galaxies | points].reset_index(drop=True)
     found["ra"], found["dec"] = frames["r"].wcs.wcs_pix2world(found["x"], found["y"], 0)
     place = {"run": 5112, "rerun": 301, "camcol": 4, "field": 345}
@@ -851,7 +853,7 @@ if real_field:
         found.assign(**place), frames_folder, polite, allow_network=allow_network
     )
     print(f"{galaxies.sum()} extended sources of 16.5 < r < 19.5 on the frame")
-    print(f"{points.sum()} points of 15.5 < r < 18")
+    print(f"{points.sum()} points of 16 < r < 18")
     print(f"{cut.kept.sum()} of both with whole stamps")
     for reason in cut.reason[~cut.kept][:5]:
         print(f"  refused: {reason}")
@@ -880,13 +882,14 @@ if real_field:
     plt.show()
 
 # %% [markdown]
-# The frames' own astrometry is good to about a tenth of a pixel from band to band; the sources that the bands share set the rest right. A galaxy whose stamp would reach beyond its frame is completed from the next field of the scan, or refused with the reason above; it is never padded
+# All are fainter than the limit of the sample above, and have no redshift here: they show the path of a picture. (The r below each is the light of the pixels above the noise, not a Petrosian
+# magnitude.) The frames' own astrometry is good to about a tenth of a pixel from band to band; the sources that the bands share set the rest right. A galaxy whose stamp would reach beyond its frame is completed from the next field of the scan, or refused with the reason above; it is never padded
 # with zeros, which a network would learn as a shape.
 #
 # Is the shift needed? The same pixel of two bands' frames shows different pieces of the sky. On the left below: where the sky of each band lies, relative to r. On the right: the
 # centres of bright stars in the finished stamps, band by band.
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Two panels of offsets of u, g, i and z relative to r, in pixels along x and y. On the frames the bands are several pixels apart; in the stamps the centres of bright stars lie within a tenth of a pixel of zero."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Two panels of offsets of u, g, i and z relative to r, in pixels along x and y. On the frames the bands are several pixels apart; in the stamps most centres of bright stars lie within a tenth of a pixel of zero, those in g a little to one side."}}
 if real_field:
     others = [band.name for band in SDSS.bands if band.name != "r"]
     shifts, centred = {}, {}
@@ -902,10 +905,10 @@ if real_field:
             ]
         )
     largest = max(np.median(np.hypot(*values.T)) for values in shifts.values())
-    remaining = max(np.hypot(*np.median(values, axis=0)) for values in centred.values())
+    remaining = max(np.median(np.hypot(*values.T)) for values in centred.values())
     figure, axes = panels(
         2,
-        title=f"Bands that are up to {largest:.0f} pixels apart on the frames agree to {remaining:.2f} in the stamps",
+        title=f"Bands that are up to {largest:.0f} pixels apart on the frames agree to {remaining:.2f} pixel in the stamps",
     )
     for band, colour in zip(
         others, ("blue", "sky", "orange", "vermilion"), strict=True
@@ -921,13 +924,14 @@ if real_field:
             xlabel="offset from r along x (pixels)",
             ylabel="offset from r along y (pixels)",
         )
-    axes[1].set(xlim=(-0.5, 0.5), ylim=(-0.5, 0.5))
+    widest = 1.2 * max(np.nanmax(np.abs(values)) for values in centred.values())
+    axes[1].set(xlim=(-widest, widest), ylim=(-widest, widest))
     axes[0].legend(fontsize=9)
     plt.show()
 
 # %% [markdown]
 # What remains is small beside the {term}`seeing <point spread function>` of three pixels and more. Some of it may be the air, which bends blue light more than red, so that sources of
-# different colours are displaced by different amounts; the causes were not separated. Points far from the rest have a neighbour inside the window in which the centre is measured.
+# different colours are displaced by different amounts; the causes were not separated.
 #
 # ### Third door: your own galaxies
 #
@@ -969,7 +973,9 @@ with tempfile.TemporaryDirectory() as folder:
         print(textwrap.fill(f"refused: {refusal}", 80))
 
 # %% [markdown]
-# What is missing is said and not made up: without a reddening the magnitudes are taken as corrected, without errors an input goes without them. What cannot be right, such as
+# What is missing is said and not made up: without errors an input goes without them, and without a reddening the magnitudes are taken as corrected. Here that would be wrong, for ours are not: with a
+# column of $E(B-V)$ the map would say `"ebv": "EBV"`. A unit is believed: microjanskys called nanomaggies would be accepted, and every galaxy be 1.40 mag too bright. Compare a few with their
+# published magnitudes. What cannot be right, such as
 # a flux under the name of a magnitude, a mass that is no logarithm, an identifier that has lost its last digits, or images with pixels that are not finite, is refused with the name of the column.
 #
 # The bands need not be ugriz. A survey is data, too; `Mopt` then means the optical photometry of whichever of these a catalogue holds whole:
@@ -1048,7 +1054,7 @@ print(
 # - The mock's pictures are smooth, with a round {term}`point spread function` that we know, and no neighbours. Real ones are none of that.
 # - The second door was tested against a server of our own that speaks as the survey's do, and serves one real field. That the live archives still answer so
 #   is for a machine with a network to show; a column that they renamed would stop the query with a message, not pass in silence.
-# - Shifting a band by a fraction of a pixel smooths its noise by some per cent. A network could learn from the noise which band was shifted, though not the mass.
+# - Shifting a band by a fraction of a pixel smooths its noise by some per cent. A network could learn from the noise which band was shifted.
 # - kcorrect's five templates are not a library of stellar populations, and their infrared is not that of real galaxies: W1 - W2 is too
 #   red, as {ref}`Appendix A <appendix-mock>` shows.
 #

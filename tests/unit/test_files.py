@@ -294,7 +294,7 @@ def test_a_whole_table_gives_no_warning_and_one_without_reddening_one(tmp_path):
     ("change", "words"),
     [
         # Fluxes whose median could be a magnitude, fluxes that could not, and maggies.
-        ({"petroMag_r": np.geomspace(5, 80, N)}, r"column_map=\{'petroMag_r': 'petroMag_r \[nanomaggy\]'\}"),
+        ({"petroMag_r": np.geomspace(5, 80, N)}, r"'petroMag_r': 'petroMag_r \[UNIT\]'\}, UNIT being one of nanomaggy"),
         ({"petroMag_r": np.geomspace(100, 5000, N)}, "column 'petroMag_r': found a median of 7"),
         ({"petroMag_r": np.geomspace(1e-8, 1e-7, N)}, "expected magnitudes"),
         ({"lgm_tot_p50": np.geomspace(1e9, 1e11, N)}, r"expected log10 .* 'lgm_tot_p50 \[Msun\]'"),
@@ -519,7 +519,7 @@ def test_real_desi_table_in_three_lines(shared_data):
     for name, expected in {"legacyMag_r": 19.4, "w1mpro": 15.8, "lgm_tot_p50": 10.8, "z": 0.24}.items():
         assert catalog[name].median() == pytest.approx(expected, abs=0.1)
     unmapped = {theirs: ours.partition(" ")[0] for theirs, ours in columns.items()}
-    with pytest.raises(ValueError, match=r"column_map=\{'FLUX_G_DERED': 'legacyMag_g \[nanomaggy\]'\}"):
+    with pytest.raises(ValueError, match=r"column_map=\{'FLUX_G_DERED': 'legacyMag_g \[UNIT\]'\}"):
         load_sample(shared_data / "desi_bgs_30k.csv", column_map=unmapped)
 
 

@@ -376,7 +376,7 @@ def test_the_query_as_it_is_sent(sky, tmp_path, selection):
     assert ";" not in sent and "--" not in sent and "\n" not in sent
     wise = selection.wise == "archive"
     assert ("WISE" in sent) is wise and ("p.clean=1" in sent) is selection.clean_photometry
-    assert "(s.legacy_target1&64)>0" in sent and "s.plate%40=0" in sent
+    assert "(s.legacy_target1&448)>0" in sent and "s.plate%40=0" in sent
     for origin in archive_origins(wise=wise):
         assert origin.expression in sent
 

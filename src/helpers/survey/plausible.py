@@ -10,6 +10,7 @@ import pandas as pd
 
 from ..bands import REDDENING, SURVEYS
 from ..checks import is_numeric
+from .column_map import FLUX_UNITS
 from .quality import EXEMPT, MAGNITUDE_SENTINEL, PHOTOMETRY, SENTINEL, null_kinds
 
 __all__ = ["check_magnitudes", "null_photometry", "warn_of_absent"]
@@ -54,7 +55,7 @@ def check_magnitudes(catalog: pd.DataFrame, theirs: Mapping[str, str]) -> None:
             raise ValueError(
                 f"column {name!r}: found a median of {median:.3g}, and values from {low:.3g} to {high:.3g} (5th and "
                 f"95th percentiles), expected magnitudes; if they are fluxes, name their unit: "
-                f"column_map={{{theirs.get(name, name)!r}: '{name} [nanomaggy]'}}"
+                f"column_map={{{theirs.get(name, name)!r}: '{name} [UNIT]'}}, UNIT being one of {', '.join(FLUX_UNITS)}"
             )
 
 

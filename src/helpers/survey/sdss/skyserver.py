@@ -15,7 +15,7 @@ __all__ = ["FIRST_LINE", "Selection", "catalogue_query", "parse_page"]
 
 WISE_SOURCES = ("archive", "irsa", "none")
 OLDEST_RELEASE = 8  # the first with the tables asked for
-MAIN_GALAXY = 64  # bit of legacy_target1
+MAIN_GALAXY = 448  # bits of legacy_target1: GALAXY 64, GALAXY_BIG 128, GALAXY_BRIGHT_CORE 256
 NULL = -9999
 COMPLETE = "complete"  # a last column that is always 1, by which a row is known to be whole
 FIRST_LINE = "#Table1"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import bz2
+import threading
+import time
 import warnings
 from dataclasses import replace
 
@@ -499,9 +501,22 @@ def test_addresses_are_the_archive_s():
 
 def test_fields_are_read_ahead_in_order_and_few_at_once(parts, tmp_path, server):
     serve(server, parts)
+    lock, now, most, answer = threading.Lock(), [0], [0], server.routes["/sas/"]
+
+    def counted(request):
+        with lock:
+            now[0] += 1
+            most[0] = max(most[0], now[0])
+        time.sleep(0.03)
+        with lock:
+            now[0] -= 1
+        return answer(request)
+
+    server.routes["/sas/"] = counted
     wanted = [AFTER, BEFORE, MIDDLE]
     with pointed_at(server):
-        found = list(fetch_frames(wanted, tmp_path, QUICK, allow_network=True))
+        found = list(fetch_frames(wanted, tmp_path, replace(QUICK, n_workers=3), allow_network=True))
+    assert most[0] == 3
     assert [field for field, _ in found] == wanted
     assert all(frames[band].field == field and frames[band].band == band for field, frames in found for band in BANDS)
 

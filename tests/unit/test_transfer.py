@@ -22,12 +22,10 @@ import pytest
 from helpers.survey.sdss import patience
 from helpers.survey.sdss.transfer import (
     BadAnswer,
-    Download,
     NotThere,
     Politeness,
     TransferError,
     download,
-    download_all,
     is_intact,
     persist,
     take_turn,
@@ -102,10 +100,12 @@ def test_a_fault_that_passes_costs_one_more_request(server, tmp_path, fault):
 def test_all_faults_in_one_run_leave_what_none_leave(server, tmp_path):
     server.fail("/files/", *FAULTS.values())
     names = "abcdefgh"
-    jobs = [Download(f"{server.url}/files/{name}", tmp_path / name, check) for name in names]
-    assert download_all(jobs, SHORT, "files") == {}
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(lambda name: fetch(server, name, tmp_path, SHORT), names))
     assert all((tmp_path / name).read_bytes() == content(name) for name in names)
     assert server.count("/files/") == len(names) + len(FAULTS)
+    # Requests name the project.
+    assert all(request.headers["User-Agent"].startswith("galaxy-mass-anatomy/") for request in server.requests)
 
 
 def test_a_file_at_hand_is_not_asked_for(server, tmp_path):
@@ -214,45 +214,6 @@ def test_a_full_disk_is_raised_at_once_and_the_next_call_goes_on(server, tmp_pat
     assert fetch(server, "b", tmp_path).read_bytes() == content("b")
 
 
-def test_absent_files_are_returned_and_a_target_is_fetched_once(server, tmp_path):
-    server.routes["/files/gone"] = lambda request: Answer(b"", 404)
-    names = ["a", "gone", "b", "a"]
-    jobs = [Download(f"{server.url}/files/{name}", tmp_path / name, check) for name in names]
-    absent = download_all(jobs, FAST, "files")
-    assert list(absent) == [jobs[1]] and isinstance(absent[jobs[1]], NotThere)
-    assert server.count("/files/a") == 1 and is_intact(tmp_path / "a") and is_intact(tmp_path / "b")
-
-
-def test_a_failure_stops_the_rest_and_keeps_what_is_finished(server, tmp_path):
-    server.routes["/files/bad"] = lambda request: Answer(b"", 500)
-    names = ["a", "b", "bad", "c", "d"]
-    jobs = [Download(f"{server.url}/files/{name}", tmp_path / name, check) for name in names]
-    with pytest.raises(TransferError, match="files/bad gave no usable answer in 6 attempts"):
-        download_all(jobs, Politeness(1, 0, 6, 0.001, 0.01, 1), "files")
-    assert is_intact(tmp_path / "a") and is_intact(tmp_path / "b")
-    assert server.count("/files/c") == server.count("/files/d") == 0
-
-
-def test_no_more_downloads_at_once_than_agreed(server, tmp_path):
-    lock, now, most = threading.Lock(), [0], [0]
-
-    def slow(request) -> Answer:
-        with lock:
-            now[0] += 1
-            most[0] = max(most[0], now[0])
-        time.sleep(0.03)
-        with lock:
-            now[0] -= 1
-        return Answer(content(request.path.removeprefix("/slow/")))
-
-    server.routes["/slow/"] = slow
-    jobs = [Download(f"{server.url}/slow/{k}", tmp_path / str(k), check) for k in range(12)]
-    download_all(jobs, Politeness(n_workers=3), "files")
-    assert most[0] == 3
-    # Requests name the project.
-    assert all(request.headers["User-Agent"].startswith("galaxy-mass-anatomy/") for request in server.requests)
-
-
 def test_several_may_fetch_one_file_at_once(server, tmp_path):
     with ThreadPoolExecutor(6) as pool:
         paths = list(pool.map(lambda _: fetch(server, "a", tmp_path, Politeness()), range(12)))
@@ -263,10 +224,10 @@ def test_several_may_fetch_one_file_at_once(server, tmp_path):
 KILLED = """
 import sys
 from pathlib import Path
-from helpers.survey.sdss.transfer import Download, Politeness, download_all
+from helpers.survey.sdss.transfer import Politeness, download
 url, folder = sys.argv[1], Path(sys.argv[2])
-jobs = [Download(f"{url}/files/{name}", folder / name, lambda path: None) for name in "abcdef"]
-download_all(jobs, Politeness(n_workers=1, timeout=60), "files")
+for name in "abcdef":
+    download(f"{url}/files/{name}", folder / name, validate=lambda path: None, politeness=Politeness(timeout=60))
 """
 
 
@@ -288,8 +249,8 @@ def test_a_killed_run_goes_on_where_it_stopped(server, tmp_path):
         process.wait(10)
     assert sorted(path.name for path in tmp_path.glob("[a-f]")) == ["a", "b", "c"]
     before = server.count("/files/")
-    jobs = [Download(f"{server.url}/files/{name}", tmp_path / name, check) for name in "abcdef"]
-    assert download_all(jobs, FAST, "files") == {}
+    for name in "abcdef":
+        fetch(server, name, tmp_path)
     assert server.count("/files/") - before == 3
     assert all((tmp_path / name).read_bytes() == content(name) for name in "abcdef")
 

@@ -9,28 +9,23 @@ from __future__ import annotations
 
 import errno
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from ... import __version__
-from ...progress import progress_bar
 from ...runs import atomic_path, file_sha256
 from .patience import BadAnswer, NotThere, Politeness, TransferError, doubting_empty, persist, take_turn
 
 __all__ = [
     "USER_AGENT",
     "BadAnswer",
-    "Download",
     "NotThere",
     "Politeness",
     "TransferError",
     "checksum_path",
     "doubting_empty",
     "download",
-    "download_all",
     "is_intact",
     "persist",
     "take_turn",
@@ -41,24 +36,6 @@ __all__ = [
 USER_AGENT = f"galaxy-mass-anatomy/{__version__}"
 BLOCK = 1 << 18  # bytes streamed at once
 DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
-
-
-@dataclass(frozen=True)
-class Download:
-    """A file to fetch.
-
-    Attributes
-    ----------
-    url : str
-    target : Path
-        Where it shall lie.
-    validate : callable
-        Takes the path of what came, and raises BadAnswer unless that is the file.
-    """
-
-    url: str
-    target: Path
-    validate: Callable[[Path], None]
 
 
 def download(url: str, target: Path, *, validate: Callable[[Path], None], politeness: Politeness) -> Path:
@@ -90,57 +67,6 @@ def download(url: str, target: Path, *, validate: Callable[[Path], None], polite
     if not _is_at_hand(target, validate):
         persist(lambda: _fetch(url, target, validate, politeness), politeness, f"download of {target.name}", url)
     return target
-
-
-def download_all(jobs: Sequence[Download], politeness: Politeness, description: str) -> dict[Download, Exception]:
-    """Fetch files, a few at once.
-
-    Parameters
-    ----------
-    jobs : sequence of Download
-        Several with one target are fetched once.
-    politeness : Politeness
-    description : str
-        What the progress bar says.
-
-    Returns
-    -------
-    dict of Download to Exception
-        The jobs whose file the server does not hold, each with its NotThere.
-
-    Raises
-    ------
-    TransferError, OSError
-        The first other failure, after which no further file is begun. Those that are finished are kept.
-    """
-    waiting = list({job.target: job for job in jobs}.values())
-    waiting.reverse()
-    absent: dict[Path, Exception] = {}
-    failure: Exception | None = None
-    running: dict[Future[Path], Download] = {}
-    with (
-        progress_bar(len(waiting), description, unit="file") as bar,
-        ThreadPoolExecutor(politeness.n_workers, thread_name_prefix="download") as pool,
-    ):
-        while running or (waiting and failure is None):
-            while waiting and failure is None and len(running) < politeness.n_workers:
-                job = waiting.pop()
-                running[pool.submit(_job, job, politeness)] = job
-            done, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
-                job, error = running.pop(future), future.exception()
-                bar.update()
-                if isinstance(error, NotThere):
-                    absent[job.target] = error
-                elif isinstance(error, Exception):
-                    failure = failure or error
-    if failure is not None:
-        raise failure
-    return {job: absent[job.target] for job in jobs if job.target in absent}
-
-
-def _job(job: Download, politeness: Politeness) -> Path:
-    return download(job.url, job.target, validate=job.validate, politeness=politeness)
 
 
 def _fetch(url: str, target: Path, validate: Callable[[Path], None], politeness: Politeness) -> None:

@@ -785,12 +785,13 @@ for images in ("frames", "hips2fits", "none"):
     for n in (3000, 100000):
         cost = expected_cost(n, SdssOptions(images=images))
         costs[images, n] = {
-            "requests": f"{cost.n_requests:,}",
+            "requests": cost.n_requests,
             "download (GB)": cost.gigabytes,
             "kept on disk (GB)": cost.disk_gigabytes,
             "hours at 5 MB/s": cost.hours,
         }
-pd.DataFrame(costs).T.rename_axis(["pictures from", "galaxies"]).round(2)
+costs = pd.DataFrame(costs).T.rename_axis(["pictures from", "galaxies"])
+costs.astype({"requests": int}).round(2)
 
 # %% [markdown]
 # This is an estimate, from the sizes of the frames of one field and the density of the main galaxies on the sky; nothing was asked of a server to make

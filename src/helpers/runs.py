@@ -10,6 +10,7 @@ too, for the reader; they are not compared.
 from __future__ import annotations
 
 import ast
+import errno
 import hashlib
 import json
 import os
@@ -28,6 +29,7 @@ import pandas as pd
 import yaml
 
 __all__ = [
+    "WRITE_FAULTS",
     "ArtifactError",
     "Run",
     "atomic_path",
@@ -41,6 +43,9 @@ __all__ = [
 ]
 
 Config = TypeVar("Config")
+
+# What keeps a file from being written, and says nothing of one that is read.
+WRITE_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 
 PROFILES = ("smoke", "book", "full", "paper")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import warnings
@@ -15,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..runs import file_sha256, project_root
+from ..runs import WRITE_FAULTS, file_sha256, project_root
 from .npz import BROKEN, read_columns, read_members, read_split, store_images
 from .stored import StoredImages
 
@@ -23,8 +22,6 @@ __all__ = ["FORMATS", "SourceFile", "find_file", "is_file_name", "read_file"]
 
 FORMATS = (".csv", ".parquet", ".fits", ".npz")
 CATALOGUE, PICTURES = "catalog.npz", "images.npz"
-# What keeps a file from being written, and says nothing of the one that is read.
-WRITE_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 NULLABLE = {
     pa.int8(): pd.Int8Dtype(),
     pa.int16(): pd.Int16Dtype(),

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..bands import SDSS
 from ..checks import is_number
+from ..inputs import BANDS
 from .quality import SENTINEL, positive_or_null
 
 __all__ = ["match_positions", "match_table", "separation"]
@@ -19,7 +19,6 @@ __all__ = ["match_positions", "match_table", "separation"]
 ARCSEC = 3600.0  # in a degree
 POSITIONS = (("ra", "dec"), ("raj2000", "dej2000"), ("_raj2000", "_dej2000"))
 NONE = -1
-BAND_NAMES = tuple(band.name for band in SDSS.bands)
 
 
 def match_positions(
@@ -175,12 +174,12 @@ def _column(table: Mapping[str, np.ndarray], name: str, path: Path) -> np.ndarra
     """One column as float64, its sentinels null."""
     stem, _, band = name.lower().rpartition("_")
     found = table.get(name.lower())
-    if found is None and band in BAND_NAMES and stem in table and table[stem].ndim == 2:
-        if table[stem].shape[1] != len(BAND_NAMES):
+    if found is None and band in BANDS and stem in table and table[stem].ndim == 2:
+        if table[stem].shape[1] != len(BANDS):
             raise ValueError(
-                f"{path}: column {stem!r} has {table[stem].shape[1]} elements a row, expected {len(BAND_NAMES)} bands"
+                f"{path}: column {stem!r} has {table[stem].shape[1]} elements a row, expected {len(BANDS)} bands"
             )
-        found = table[stem][:, BAND_NAMES.index(band)]
+        found = table[stem][:, BANDS.index(band)]
     if found is None or found.ndim != 1:
         raise ValueError(f"{path}: there is no column {name!r}, found {', '.join(table)}")
     try:

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from ...bands import SDSS
+from ...inputs import BANDS
 
 __all__ = ["COUNTS", "IDENTIFIERS", "ORIGINS", "POSITIVE", "WISE_NAMES", "Origin", "archive_origins", "origin_table"]
 
-BAND_NAMES = tuple(band.name for band in SDSS.bands)
 WISE_NAMES = ("w1", "w2", "w3", "w4")
 IDENTIFIERS = ("specObjID", "objID")
 # Columns of whole numbers that are never null.
@@ -52,7 +51,7 @@ class Origin:
 
 
 def _per_band(name: str, table: str, prefix: str, unit: str, note: str, service: str = ARCHIVE) -> Iterator[Origin]:
-    for band in BAND_NAMES:
+    for band in BANDS:
         expression = f"{prefix}.{name}_{band}" if prefix else ""
         yield Origin(f"{name}_{band}", service, table, expression, unit, note, band)
 
@@ -146,7 +145,7 @@ def origin_table() -> pd.DataFrame:
         Columns ``column``, ``service``, ``table``, ``expression``, ``unit``, ``note``; a quantity in five bands is
         written ``petroMag_{u,g,r,i,z}``.
     """
-    all_bands = f"{{{','.join(BAND_NAMES)}}}"
+    all_bands = f"{{{','.join(BANDS)}}}"
     rows = {}
     for origin in ORIGINS:
         column, expression = (

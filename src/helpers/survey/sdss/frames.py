@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from ...bands import SDSS
+from ...inputs import BANDS
 from .transfer import BadAnswer, NotThere, Politeness, checksum_path, download, is_intact, write_checksum, writing_to
 
 __all__ = [
@@ -36,7 +36,6 @@ __all__ = [
     "read_frame",
 ]
 
-BANDS = tuple(band.name for band in SDSS.bands)
 # Rows of the camera in the order in which the sky drifts over them; each is two fields behind the one before.
 CAMERA_ROWS = ("r", "i", "u", "z", "g")
 WCS_CARDS = re.compile(r"(CTYPE|CUNIT|CRPIX|CRVAL)[12]|CD[12]_[12]|EQUINOX")

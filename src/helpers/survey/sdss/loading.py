@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ...bands import SDSS
 from ...checks import is_whole
+from ...inputs import BANDS
 from ...runs import atomic_path, library_fingerprint
 from ..mock.observing import GAIN
 from ..photometry import measure_galaxies
@@ -34,8 +34,7 @@ IMAGES = ("frames", "hips2fits", "none")
 # To be raised when pictures or null rules change so that those in readers' caches should be fetched again.
 VERSION = 1
 MEASURING = ("survey/photometry.py", "survey/sersic.py", "survey/sdss/loading.py")
-BAND_NAMES = tuple(band.name for band in SDSS.bands)
-SERSIC = tuple(f"Sersic_n_{name}" for name in BAND_NAMES)
+SERSIC = tuple(f"Sersic_n_{name}" for name in BANDS)
 # Of the frames of one real field in five bands, and of fields per galaxy at the density of the main galaxy sample.
 FIELD_MEGABYTES = 16.8
 FIELDS_PER_GALAXY = 0.7
@@ -115,7 +114,7 @@ def expected_cost(n_galaxies: int, options: SdssOptions | None = None, *, megaby
         "none": (0, 0.0),
     }[options.images]
     megabytes += n_galaxies * ROW_BYTES / 1e6
-    stored = n_galaxies * (ROW_BYTES + (0 if options.images == "none" else 4 * len(BAND_NAMES) * STAMP**2)) / 1e9
+    stored = n_galaxies * (ROW_BYTES + (0 if options.images == "none" else 4 * len(BANDS) * STAMP**2)) / 1e9
     waiting = LATENCY * n_images / options.politeness.n_workers
     seconds = max(megabytes / megabytes_per_second, waiting) + pages * options.politeness.interval
     return Cost(round(pages + n_images), megabytes / 1e3, stored, seconds / 3600)
@@ -362,7 +361,7 @@ def _seeing(catalog: pd.DataFrame) -> np.ndarray:
 
     The galaxy before is mostly of the same plate, and is the same one in a larger sample.
     """
-    widths = catalog[[f"psffwhm_{name}" for name in BAND_NAMES]].astype(np.float64)
+    widths = catalog[[f"psffwhm_{name}" for name in BANDS]].astype(np.float64)
     widths = widths.where(widths > 0)
     empty = widths.columns[widths.isna().all()]
     if len(empty):

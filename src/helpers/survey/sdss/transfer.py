@@ -7,14 +7,13 @@ appears under its name only when it is whole and valid, and its SHA-256 is kept 
 
 from __future__ import annotations
 
-import errno
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from ... import __version__
-from ...runs import atomic_path, file_sha256
+from ...runs import WRITE_FAULTS, atomic_path, file_sha256
 from .patience import BadAnswer, NotThere, Politeness, TransferError, doubting_empty, persist, take_turn
 
 __all__ = [
@@ -35,7 +34,6 @@ __all__ = [
 
 USER_AGENT = f"galaxy-mass-anatomy/{__version__}"
 BLOCK = 1 << 18  # bytes streamed at once
-DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 
 
 def download(url: str, target: Path, *, validate: Callable[[Path], None], politeness: Politeness) -> Path:
@@ -111,7 +109,7 @@ def writing_to(directory: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in DISK_FAULTS:
+        if error.errno not in WRITE_FAULTS:
             raise
         raise OSError(
             error.errno,

@@ -13,7 +13,7 @@ SUFFIX := $(if $(filter-out book,$(PROFILE)),-$(PROFILE))
 STAGE := _build/stage$(SUFFIX)
 HTML := _build/book$(SUFFIX)
 
-.PHONY: help book chapter smoke test serve field sync lint bench clean
+.PHONY: help book chapter smoke test serve field study sync lint bench clean
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 
@@ -39,6 +39,9 @@ serve: ## serve the built pages on 127.0.0.1 (PORT=8000)
 
 field: $(VENV)/.stamp ## fetch the frames of one real field for chapter 1: 17 MB from SDSS
 	$(BIN)/python tools/fetch_field.py
+
+study: $(VENV)/.stamp ## learning curves and ablations of chapter 2, in hours; goes on where it stopped
+	$(BIN)/python tools/contrastive_study.py
 
 sync: $(VENV)/.stamp ## regenerate notebooks/*.ipynb from notebooks/*.py
 	$(BIN)/python tools/notebooks.py

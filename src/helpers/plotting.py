@@ -21,11 +21,14 @@ __all__ = [
     "binomial_band",
     "draw_graph",
     "draw_layers",
+    "footnote",
     "forest",
+    "galaxy_pictures",
     "panels",
     "pit_departure",
     "pit_histogram",
     "grouped_atoms",
+    "show_picture",
     "use_style",
 ]
 
@@ -82,6 +85,44 @@ def panels(
     if title:
         figure.suptitle(textwrap.fill(title, 58), x=0.01, ha="left", fontsize=12.5, fontweight="bold")
     return figure, flat[:n]
+
+
+def footnote(figure: Figure, text: str) -> None:
+    """Write a line or two in small grey letters under a figure: where its numbers come from."""
+    figure.supxlabel(textwrap.fill(text, 100), x=0.01, ha="left", fontsize=8.5, color=COLOURS["grey"])
+
+
+def galaxy_pictures(images: np.ndarray, bands: Sequence[str]) -> np.ndarray:
+    """Colour pictures of stamps, whatever their bands.
+
+    Parameters
+    ----------
+    images : array [n, band, y, x]
+    bands : sequence of str
+        From blue to red. Red, green and blue are i, r and g where these are among them, else the last, the middle and
+        the first; of fewer than three bands the pictures are grey.
+
+    Returns
+    -------
+    uint8 array [n, y, x, 3]
+    """
+    from .survey.stamps import colour_picture
+
+    if {"i", "r", "g"} <= set(bands):
+        return colour_picture(images, available=bands)
+    chosen = [bands[-1], bands[len(bands) // 2], bands[0]] if len(bands) > 2 else [bands[-1]] * 3
+    return colour_picture(images, bands=chosen, available=bands, weights=(1.0, 1.0, 1.0))
+
+
+def show_picture(
+    axis: Axes, picture: np.ndarray, caption: str = "", *, limits: tuple[float, float] | None = None
+) -> None:
+    """Show a picture without ticks, north up; one that is not in colour in grey, between `limits`."""
+    low, high = limits or (None, None)
+    axis.imshow(picture, origin="lower", cmap="gray", vmin=low, vmax=high)
+    axis.set(xticks=[], yticks=[])
+    axis.grid(visible=False)
+    axis.set_title(caption, fontsize=9.5, fontweight="normal")
 
 
 def binomial_band(n_values: int, n_bins: int, level: float = 0.95) -> tuple[float, float]:

@@ -10,7 +10,7 @@ from tqdm import tqdm
 __all__ = ["progress_bar"]
 
 
-def progress_bar(total: int, description: str, *, done: int = 0, unit: str = "step") -> tqdm[Any]:
+def progress_bar(total: int, description: str, *, done: int = 0, unit: str = "step", hidden: bool = False) -> tqdm[Any]:
     """Progress bar: live in a terminal or notebook, a line a half-minute in a log, silent in a batch-run notebook.
 
     Parameters
@@ -21,6 +21,8 @@ def progress_bar(total: int, description: str, *, done: int = 0, unit: str = "st
         What is being done.
     unit : str
         What is counted.
+    hidden : bool
+        Show nothing: for all but one of several processes that do the same.
     """
     live = sys.stderr.isatty() or _in_notebook()
     return tqdm(
@@ -28,7 +30,7 @@ def progress_bar(total: int, description: str, *, done: int = 0, unit: str = "st
         initial=done,
         desc=description,
         unit=unit,
-        disable=_runs_as_batch(),
+        disable=hidden or _runs_as_batch(),
         mininterval=0.5 if live else 30.0,
         maxinterval=10.0 if live else 30.0,
         ascii=not live,

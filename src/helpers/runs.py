@@ -40,6 +40,7 @@ __all__ = [
     "open_run",
     "profile_settings",
     "project_root",
+    "stored_result",
 ]
 
 Config = TypeVar("Config")
@@ -62,7 +63,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
 # The blocks of the profile that each chapter's artifacts depend on.
 SETTINGS: dict[str, tuple[str, ...]] = {
     "01_data": ("mock",),
-    "02_contrastive_training": ("contrastive",),
+    "02_contrastive_training": ("contrastive", "contrastive_images", "mock"),
     "03_knn_estimation": ("neighbours",),
     "04_causal_discovery": ("causal",),
     "05_information_decomposition": ("information", "decomposition"),
@@ -184,6 +185,30 @@ def config_from(config: type[Config], settings: Mapping[str, Any], **overrides: 
             )
         values[key] = value
     return config(**values)
+
+
+def stored_result(name: str) -> dict[str, Any]:
+    """A result that took too long to compute for every reader, kept with the library and with its provenance.
+
+    Parameters
+    ----------
+    name : str
+        Such as ``"contrastive_study.json"``.
+
+    Returns
+    -------
+    dict
+        With ``provenance``: commit, date, machine, time and settings.
+
+    Raises
+    ------
+    ArtifactError
+        If there is no such result, with the command that makes it.
+    """
+    path = Path(__file__).parent / "stored" / name
+    if not path.is_file():
+        raise ArtifactError(f"stored result {name!r} is not there; `make study` computes it, in hours")
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 @cache

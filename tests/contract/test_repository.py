@@ -12,6 +12,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from helpers.runs import file_sha256
 from tools.project import ROOT, config, documents
 
 # Names under which conda-forge has what the constraints call otherwise.
@@ -141,6 +142,8 @@ def test_data_manifest_has_the_checksum_of_the_library() -> None:
     assert manifest["sdss-mini"]["package"] == f"kcorrect=={pins()['kcorrect']}"
     for name, entry in manifest.items():
         assert {"origin", "query", "licence", "sha256"} <= entry.keys(), name
+    stored = manifest["contrastive-study"]
+    assert stored["sha256"] == file_sha256(ROOT / stored["file"])
 
 
 def test_page_on_the_data_tells_of_every_column_and_survey() -> None:

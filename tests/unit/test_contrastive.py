@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 
 from helpers.contrastive import (
     Batch,
+    Calibration,
+    ContrastiveConfig,
     ContrastiveNetwork,
     MassBins,
     TrainedModel,
@@ -30,8 +32,11 @@ from helpers.contrastive import (
     scale_features,
     train,
 )
+from helpers.contrastive.config import learning_rate
+from helpers.contrastive.data import pair_rows
+from helpers.contrastive.fitting import judge_convergence
 from helpers.contrastive.losses import consistency, contrast, mean_squared_error
-from helpers.contrastive.training import ContrastiveConfig, judge_convergence, learning_rate, pair_rows
+from helpers.contrastive.networks import whitening_of
 from helpers.inputs import resolve
 from helpers.survey import Sample
 
@@ -76,20 +81,21 @@ def small_network() -> ContrastiveNetwork:
     ).double()
 
 
-def batch_of(seed: int, view: bool = False) -> Batch:
+def batch_of(seed: int, view: bool = False, nulls: bool = True) -> Batch:
     draw = torch.Generator().manual_seed(seed)
     main = torch.randn(6, 3, generator=draw, dtype=torch.float64)
     present = torch.ones_like(main)
-    present[1, 2] = 0
+    if nulls:
+        present[1, 2] = 0
     main = main * present
     extra = torch.randn(6, 2, generator=draw, dtype=torch.float64)
     label = torch.randint(0, 7, (6,), generator=draw)
-    return Batch(main, extra, present, label, main.flip(1) * present if view else None)
+    return Batch(main, extra, present if nulls else None, label, main.flip(1) * present if view else None)
 
 
-@pytest.mark.parametrize("view", [False, True])
-def test_loss_is_the_sum_written_in_the_paper(view):
-    network, a, b = small_network(), batch_of(1, view), batch_of(2, view)
+@pytest.mark.parametrize(("view", "nulls"), [(False, True), (True, True), (True, False)])
+def test_loss_is_the_sum_written_in_the_paper(view, nulls):
+    network, a, b = small_network(), batch_of(1, view, nulls), batch_of(2, view, nulls)
     terms = contrastive_loss(network, a, b)
 
     def rms(first, second):
@@ -101,10 +107,11 @@ def test_loss_is_the_sum_written_in_the_paper(view):
     expected = dict.fromkeys(("cross_entropy", "reconstruction", "consistency"), 0.0)
     positive, shared = [], []
     for side in (a, b):
-        mask, label = side.present.numpy(), side.label.numpy()
+        present = torch.ones_like(side.main) if side.present is None else side.present
+        mask, label = present.numpy(), side.label.numpy()
         s, latent = network.encode(side.main, side.extra)
         redrawn = network.decoder(latent)
-        s2, latent2 = network.encode(redrawn * side.present, side.extra)
+        s2, latent2 = network.encode(redrawn * present, side.extra)
         again = network.decoder(latent2)
         p, p2 = soft(network.estimator(s)), soft(network.estimator(s2))
         rows = np.arange(6)
@@ -153,6 +160,10 @@ def test_consistency_holds_its_target_constant():
 
 def test_contrast_at_equal_distances_is_log_two_and_has_a_finite_gradient():
     s = torch.zeros(3, 2, dtype=torch.float64, requires_grad=True)
+    apart = torch.ones(3, 2, dtype=torch.float64)
+    # Near twins and far strangers cost little, far twins and near strangers much.
+    assert float(contrast([(s, s)], (s, 5 * apart)).detach()) == pytest.approx(np.log1p(np.exp(-5)), abs=1e-6)
+    assert float(contrast([(s, 5 * apart)], (s, s)).detach()) == pytest.approx(np.log1p(np.exp(5)), abs=1e-6)
     value = contrast([(s, s.detach())], (s, s.detach()))
     value.backward()
     assert float(value.detach()) == pytest.approx(np.log(2)) and torch.isfinite(s.grad).all()
@@ -293,13 +304,13 @@ def test_killed_training_resumes_and_ends_in_the_same_weights(tmp_path):
         calls["count"] += 1
         if calls["count"] == 7:
             raise KeyboardInterrupt
-        return record(*arguments, **keywords)
+        return evaluate(*arguments, **keywords)
 
-    from helpers.contrastive import training
+    from helpers.contrastive import fitting
 
-    record = training._record
+    evaluate = fitting.evaluate
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "_record", stop)
+        patch.setattr(fitting, "evaluate", stop)
         with pytest.raises(KeyboardInterrupt):
             train(sample, ["a", "b"], "smoke", checkpoint_dir=folder, **options)
     (checkpoint,) = folder.glob("*.pt")
@@ -345,7 +356,7 @@ def test_convergence_is_judged_by_the_last_quarter():
 
     assert judge_convergence(history([3, 2, 1.5, 1.495]), 40)["converged"]
     falling = judge_convergence(history([3, 2, 1.5, 1.0]), 40)
-    assert not falling["converged"] and falling["gain_in_last_quarter"] == pytest.approx(0.5)
+    assert not falling["converged"] and falling["late_gain"] == pytest.approx(0.5)
 
 
 def test_training_refusals():
@@ -375,3 +386,36 @@ def test_training_refusals():
         train(sample, ["a"], "smoke", rows=sample.rows("train")[:5])
     with pytest.raises(FloatingPointError, match="not finite at step"):
         train(sample, ["a"], "smoke", steps=50, learning_rate=1e30)
+
+
+def test_whitening_makes_correlated_columns_uncorrelated():
+    rng = np.random.default_rng(0)
+    brightness = rng.normal(size=(5000, 1))
+    main = torch.from_numpy(brightness + 0.05 * rng.normal(size=(5000, 3))).float()
+    white = main @ whitening_of(main)
+    torch.testing.assert_close(torch.cov(white.T), torch.eye(3), atol=1e-3, rtol=0)
+    # A column that repeats another has a difference of nothing, which stays small.
+    twice = torch.cat([main, main[:, :1]], dim=1)
+    assert (
+        torch.isfinite(whitening_of(twice)).all() and torch.cov((twice @ whitening_of(twice)).T).diagonal().min() < 1e-2
+    )
+
+
+def test_calibrated_distributions_are_what_a_packed_model_gives():
+    sample = toy_sample()
+    model = train(sample, ["a", "b"], "smoke", steps=60)
+    assert model.calibration != Calibration() and sum(model.prior) == pytest.approx(1)
+    plain, _ = predict_mass(model, sample, calibrated=False)
+    calibrated, mean = predict_mass(model, sample)
+    label = model.bins.labels(sample.mass)
+    rows = sample.rows("validation")
+
+    def loss(probability):
+        return -np.log(probability[rows, label[rows]]).mean()
+
+    assert loss(calibrated) < loss(plain)
+    again = TrainedModel.unpack(*model.pack())
+    np.testing.assert_array_equal(predict_mass(again, sample)[1], mean)
+    untouched = train(sample, ["a", "b"], "smoke", steps=60, calibrate=False)
+    assert untouched.calibration == Calibration()
+    np.testing.assert_allclose(predict_mass(untouched, sample)[0], plain, rtol=1e-5)

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers.contrastive import count_parameters
+from helpers.contrastive.calibration import Calibration, calibrate
 from helpers.information import (
     InformationConfig,
     compare_definitions,
@@ -23,7 +24,7 @@ from helpers.information import (
     quantile_bins,
 )
 from helpers.information.estimators import Laboratory, exchange
-from helpers.information.fitting import Calibration, calibrate, information_network
+from helpers.information.fitting import information_network
 from helpers.inputs import resolve
 from helpers.survey import Sample
 

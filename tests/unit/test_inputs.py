@@ -7,7 +7,15 @@ import pandas as pd
 import pytest
 
 from helpers.bands import DESI_LEGACY, EUCLID, GALEX, LSST, SDSS, SURVEYS, TWO_MASS, WISE, dereddened
-from helpers.inputs import INPUTS, infrared_input, optical_survey, photometric_inputs, resolve
+from helpers.contrastive.features import fit_scaling, scale_features
+from helpers.inputs import (
+    INPUTS,
+    contrastive_inputs,
+    infrared_input,
+    optical_survey,
+    photometric_inputs,
+    resolve,
+)
 
 BANDS = "ugriz"
 
@@ -149,3 +157,88 @@ def test_dereddened_magnitudes():
     np.testing.assert_array_equal(dereddened(catalog.drop(columns="EBV"), DESI_LEGACY, "r"), catalog["legacyMag_r"])
     with pytest.raises(ValueError, match="column 'legacyMag_g' is missing"):
         dereddened(catalog, DESI_LEGACY, "g")
+
+
+@pytest.mark.parametrize(
+    ("name", "n_extra", "images", "normalised"),
+    [
+        ("Iopt", 1, "ugriz", False),
+        ("Iopt+Mir", 6, "ugriz", False),
+        ("Iopt+Mir+Zspec", 7, "ugriz", False),
+        ("Mopt+Ioptnorm", 11, "ugriz", True),
+        ("Ig+Iu", 1, "ug", False),
+        ("Iz+Iopt", 1, "ugriz", False),
+    ],
+)
+def test_beside_images_every_column_is_extra(catalog, name, n_extra, images, normalised):
+    catalog = catalog.assign(**{f"petroFlux_{band}": 1.0 for band in BANDS})
+    # The role of errors makes no difference, and the images keep the sample's order of bands.
+    for errors_as_main in (False, True):
+        found = resolve(name, catalog, bands=tuple(BANDS), errors_as_main=errors_as_main)
+        assert found.main == () and len(found.extra) == n_extra and found.extra[0] == "EBV"
+        assert "".join(found.images) == images and found.normalised is normalised
+        assert found.fluxes == (tuple(f"petroFlux_{band}" for band in BANDS) if normalised else ())
+        assert not set(found.fluxes) & set(found.columns)
+    assert resolve("Mopt", catalog, bands=tuple(BANDS)) == resolve("Mopt", catalog)
+
+
+def test_optical_images_are_those_of_the_sample(catalog):
+    found = resolve("Iopt", catalog, bands=("g", "r", "z"))
+    assert found.images == ("g", "r", "z") and found.label == "g, r, z images"
+    assert resolve("Iopt", catalog, bands=tuple(BANDS)).label == "ugriz images"
+
+
+@pytest.mark.parametrize(
+    ("name", "bands", "words"),
+    [
+        ("Iopt", None, "'Iopt' needs images, which the sample does not have"),
+        ("Mopt+Ir", None, "'Ir' needs images, which the sample does not have"),
+        ("Ig+Ii", ("g", "r"), "'Ii' needs images in the band i, which is missing; the images have g, r"),
+        ("Iopt+Ioptnorm", tuple(BANDS), "'Iopt\\+Ioptnorm' takes images both as they are and divided by flux"),
+        ("Iu+Ioptnorm", tuple(BANDS), "takes images both"),
+        ("Ioptnorm", ("g", "r"), "'Ioptnorm' needs the catalogue columns petroFlux_g, petroFlux_r, which are missing"),
+    ],
+)
+def test_images_that_are_not_there_are_refused(catalog, name, bands, words):
+    with pytest.raises(ValueError, match=words):
+        resolve(name, catalog, bands=bands)
+
+
+def test_contrastive_inputs_are_those_that_the_sample_holds():
+    bare = held(*SDSS.magnitudes)
+    assert contrastive_inputs(bare) == {"Mopt": "ugriz"}
+    assert contrastive_inputs(bare, tuple(BANDS)) == {"Mopt": "ugriz", "Iopt": "ugriz images"}
+    whole = held(*SDSS.magnitudes, *WISE.magnitudes, "z")
+    assert list(contrastive_inputs(whole)) == ["Mopt", "Mopt+Mir"]
+    assert contrastive_inputs(whole, tuple(BANDS)) == {
+        "Mopt": "ugriz",
+        "Mopt+Mir": "ugriz and W1, W2, W3",
+        "Iopt": "ugriz images",
+        "Iopt+Mir": "ugriz images and W1, W2, W3",
+        "Iopt+Mir+Zspec": "ugriz images, W1, W2, W3 and redshift",
+    }
+    for name in contrastive_inputs(whole, tuple(BANDS)):
+        resolve(name, whole, bands=tuple(BANDS))
+    # Near infrared stands in for mid infrared; without photometry the images remain, and with neither nothing does.
+    assert "Iopt+Mnir" in contrastive_inputs(held(*TWO_MASS.magnitudes), ("g", "r"))
+    assert list(contrastive_inputs(held("z"), ("g", "r"))) == ["Iopt"]
+    with pytest.raises(ValueError, match="'Mopt' needs the catalogue columns"):
+        contrastive_inputs(held("z"))
+
+
+def test_a_constant_column_is_refused_where_the_model_is_about_it():
+    catalog = pd.DataFrame({"x": [1.5] * 3 + [np.nan], "y": [1.0, 2.0, 3.0, 4.0], "EBV": 0.1})
+    with pytest.raises(ValueError, match=r"column 'x' has the one value 1.5 for all 4 training galaxies"):
+        fit_scaling(resolve(["x", "y"], catalog), catalog)
+    passes = fit_scaling(resolve(["y"], catalog), catalog)
+    assert passes.columns == ("y", "EBV")
+    np.testing.assert_array_equal(scale_features(passes, catalog).extra, np.zeros((4, 1)))
+
+
+def test_images_alone_make_features_without_main_columns(catalog):
+    resolved = resolve("Iopt", catalog, bands=tuple(BANDS))
+    features = scale_features(fit_scaling(resolved, pd.DataFrame({"EBV": [0.0, 2.0]})), pd.DataFrame({"EBV": [2.0]}))
+    assert features.main.shape == features.present.shape == (1, 0)
+    np.testing.assert_array_equal(features.extra, [[1.0]])
+    none = fit_scaling(resolve("Iopt", held("z"), bands=("r",)), held("z"))
+    assert scale_features(none, pd.DataFrame({"z": [0.1]})).extra.shape == (1, 0)

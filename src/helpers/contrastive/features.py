@@ -10,7 +10,7 @@ import pandas as pd
 
 from ..inputs import ResolvedInput
 
-__all__ = ["Features", "Scaling", "column_values", "fit_scaling", "scale_features"]
+__all__ = ["Features", "Scaling", "column_values", "fit_scaling", "scale_features", "refuse_empty_columns"]
 
 UNFLAGGED = 0.01  # share of nulls without a flag that passes without a warning
 
@@ -22,7 +22,7 @@ class Features:
     Attributes
     ----------
     main : float32 array [n_galaxies, n_main]
-        Scaled; nulls are 0, the training mean.
+        Scaled; nulls are 0, the training mean. Without columns where images are main.
     extra : float32 array [n_galaxies, n_extra]
         Scaled, then one missing flag (0 or 1) for each column that had nulls in training.
     present : float32 array [n_galaxies, n_main]
@@ -78,8 +78,8 @@ def fit_scaling(resolved: ResolvedInput, catalog: pd.DataFrame, *, standardise: 
     Raises
     ------
     ValueError
-        If a column is null everywhere in training, an error is not positive, or there are nulls and `standardise` is
-        False.
+        If a column is null everywhere in training, a main one that is no error has the same value for all training
+        galaxies, an error is not positive, or there are nulls and `standardise` is False.
     """
     logarithmic = resolved.errors if standardise else ()
     values = _values(resolved.columns, logarithmic, catalog)
@@ -91,11 +91,19 @@ def fit_scaling(resolved: ResolvedInput, catalog: pd.DataFrame, *, standardise: 
             raise ValueError(
                 f"column {name!r} has {int(column.sum())} nulls, which inputs without standardisation cannot hold"
             )
+    deviation = np.nanstd(values, axis=0)
+    mean = np.nanmean(values, axis=0)
+    constant = deviation < 1e-12 * np.maximum(1, np.abs(mean))
+    # A constant extra column, or error, is no harm: a mock may have one reddening. What a model is about may not be.
+    for i, name in enumerate(resolved.main):
+        if constant[i] and name not in resolved.errors:
+            raise ValueError(
+                f"column {name!r} has the one value {mean[i]:g} for all {len(catalog)} training galaxies, "
+                "expected values that differ"
+            )
     if not standardise:
         return Scaling(resolved.columns, len(resolved.main), (), (0.0,) * values.shape[1], (1.0,) * values.shape[1], ())
-    mean = np.nanmean(values, axis=0)
-    deviation = np.nanstd(values, axis=0)
-    deviation[deviation < 1e-12 * np.maximum(1, np.abs(mean))] = 1.0
+    deviation[constant] = 1.0
     flagged = tuple(name for name, column in zip(resolved.columns, null.T, strict=True) if column.any())
     return Scaling(
         resolved.columns, len(resolved.main), logarithmic, tuple(mean.tolist()), tuple(deviation.tolist()), flagged
@@ -138,6 +146,21 @@ def scale_features(scaling: Scaling, catalog: pd.DataFrame) -> Features:
         np.concatenate([values[:, n_main:], flags], axis=1).astype(np.float32),
         (~null[:, :n_main]).astype(np.float32),
     )
+
+
+def refuse_empty_columns(scaling: Scaling, catalog: pd.DataFrame) -> None:
+    """Refuse a column that is null for all of several galaxies and has no flag to say so.
+
+    Raises
+    ------
+    ValueError
+        Naming the column.
+    """
+    for name in scaling.columns:
+        if len(catalog) > 1 and name in catalog.columns and name not in scaling.flagged and catalog[name].isna().all():
+            raise ValueError(
+                f"column {name!r} is null for all {len(catalog)} galaxies, expected values: it had no nulls in training"
+            )
 
 
 def column_values(catalog: pd.DataFrame, name: str) -> np.ndarray:

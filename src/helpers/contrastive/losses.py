@@ -19,6 +19,7 @@ __all__ = [
     "contrastive_loss",
     "mean_squared_error",
     "root_mean_square_distance",
+    "supervised_loss",
 ]
 
 
@@ -32,8 +33,8 @@ class Batch:
     main : Tensor [batch, n_main] or [batch, band, y, x]
         For images x, already randomly rotated or flipped, and stretched.
     extra : Tensor [batch, n_extra]
-    present : Tensor, broadcastable to main
-        1 where main was measured, 0 where it is null.
+    present : Tensor of the shape of main, or None
+        1 where main was measured, 0 where it is null; None where nothing is.
     label : Tensor of int64 [batch]
         Mass bin.
     view : Tensor or None
@@ -42,7 +43,7 @@ class Batch:
 
     main: Tensor
     extra: Tensor
-    present: Tensor
+    present: Tensor | None
     label: Tensor
     view: Tensor | None = None
 
@@ -56,9 +57,16 @@ class LossTerms:
     contrast: Tensor
     consistency: Tensor
 
-    def total(self, reconstruction_weight: float) -> Tensor:
-        """The sum, with weight lambda on the reconstruction and 1 on the others."""
-        return self.cross_entropy + reconstruction_weight * self.reconstruction + self.contrast + self.consistency
+    def total(
+        self, reconstruction_weight: float, contrast_weight: float = 1.0, consistency_weight: float = 1.0
+    ) -> Tensor:
+        """The sum, with weight lambda on the reconstruction; the other weights are 1 (paper)."""
+        return (
+            self.cross_entropy
+            + reconstruction_weight * self.reconstruction
+            + contrast_weight * self.contrast
+            + consistency_weight * self.consistency
+        )
 
 
 def mean_squared_error(target: Tensor, found: Tensor, present: Tensor) -> Tensor:
@@ -91,43 +99,11 @@ def consistency(logits: Tensor, other: Tensor) -> Tensor:
     return forward + backward
 
 
-@dataclass(frozen=True)
-class _Side:
-    """What one batch contributes: sums of terms, its S, and its positive pairs."""
-
-    shared: Tensor
-    positive: list[tuple[Tensor, Tensor]]
-    cross_entropy: Tensor
-    reconstruction: Tensor
-    consistency: Tensor
-
-
-def _side(network: ContrastiveNetwork, batch: Batch) -> _Side:
-    shared, latent = network.encode(batch.main, batch.extra)
-    logits = network.estimator(shared)
-    first = network.decoder(latent)
-    # x' is encoded again with the same extras, missing flags included: what was null stays null.
-    again = first * batch.present
-    shared_again, latent_again = network.encode(again, batch.extra)
-    logits_again = network.estimator(shared_again)
-    second = network.decoder(latent_again)
-
-    positive = [(shared, shared_again)]
-    cross_entropy = F.cross_entropy(logits, batch.label) + F.cross_entropy(logits_again, batch.label)
-    reconstruction = mean_squared_error(batch.main, first, batch.present) + mean_squared_error(
-        first, second, batch.present
-    )
-    agreement = consistency(logits, logits_again)
-    if batch.view is not None:
-        shared_view, latent_view = network.encode(batch.view, batch.extra)
-        positive.append((shared, shared_view))
-        reconstruction = reconstruction + mean_squared_error(batch.view, network.decoder(latent_view), batch.present)
-        agreement = agreement + consistency(logits, network.estimator(shared_view))
-    return _Side(shared, positive, cross_entropy, reconstruction, agreement)
-
-
 def contrastive_loss(network: ContrastiveNetwork, a: Batch, b: Batch) -> LossTerms:
-    """The loss of a pair of batches of equal size, in which no galaxy is paired with itself.
+    """The loss of a pair of batches of equal size, in which no galaxy is paired with itself (paper).
+
+    The network is passed twice: once by x and x~ of both batches together, once by x'. Nothing is encoded or decoded
+    more often than that.
 
     Parameters
     ----------
@@ -142,14 +118,74 @@ def contrastive_loss(network: ContrastiveNetwork, a: Batch, b: Batch) -> LossTer
     Raises
     ------
     ValueError
-        If the batches differ in size.
+        If the batches differ in size, or one has second views and the other has none.
     """
+    both, n = _joined(a, b), len(a.label)
+    shared, latent = network.encode(_with_views(both.main, both.view), _with_views(both.extra, both.view, both.extra))
+    logits = _full(network.estimator(shared))
+    redrawn = _full(network.decoder(latent))
+    first = redrawn[: 2 * n]
+    # x' is encoded again with the same extras, missing flags included: what was null stays null.
+    again = first if both.present is None else first * both.present
+    shared_again, latent_again = network.encode(again, both.extra)
+    logits_again = _full(network.estimator(shared_again))
+    second = _full(network.decoder(latent_again))
+
+    s = _full(shared)
+    positive = [(s[: 2 * n], _full(shared_again))]
+    # A mean over both batches, twice, is the sum of the two batches' means.
+    cross_entropy = 2 * (F.cross_entropy(logits[: 2 * n], both.label) + F.cross_entropy(logits_again, both.label))
+    reconstruction = _of_both(both.main, first, both.present) + _of_both(first, second, both.present)
+    agreement = 2 * consistency(logits[: 2 * n], logits_again)
+    if both.view is not None:
+        positive.append((s[: 2 * n], s[2 * n :]))
+        reconstruction = reconstruction + _of_both(both.view, redrawn[2 * n :], both.present)
+        agreement = agreement + 2 * consistency(logits[: 2 * n], logits[2 * n :])
+    return LossTerms(cross_entropy, reconstruction, contrast(positive, (s[:n], s[n : 2 * n])), agreement)
+
+
+def supervised_loss(network: ContrastiveNetwork, a: Batch, b: Batch) -> LossTerms:
+    """Cross-entropy of the mass bin on x alone, a batch mean for A and one for B; the other terms are zero.
+
+    Raises
+    ------
+    ValueError
+        As `contrastive_loss`.
+    """
+    both = _joined(a, b)
+    _, logits = network(both.main, both.extra)
+    logits = _full(logits)
+    none = logits.new_zeros(())
+    return LossTerms(2 * F.cross_entropy(logits, both.label), none, none, none)
+
+
+def _full(values: Tensor) -> Tensor:
+    """Half precision as float32: a loss is a sum of small differences."""
+    return values.float() if values.dtype in (torch.bfloat16, torch.float16) else values
+
+
+def _joined(a: Batch, b: Batch) -> Batch:
+    """A and B as one batch."""
     if len(a.label) != len(b.label):
         raise ValueError(f"batches: found sizes {len(a.label)} and {len(b.label)}, expected equal ones")
-    side_a, side_b = _side(network, a), _side(network, b)
-    return LossTerms(
-        side_a.cross_entropy + side_b.cross_entropy,
-        side_a.reconstruction + side_b.reconstruction,
-        contrast(side_a.positive + side_b.positive, (side_a.shared, side_b.shared)),
-        side_a.consistency + side_b.consistency,
+    if (a.view is None) != (b.view is None) or (a.present is None) != (b.present is None):
+        raise ValueError("batches: only one of them has second views or a mask, expected both or none")
+    main, extra, label = (torch.cat([getattr(a, name), getattr(b, name)]) for name in ("main", "extra", "label"))
+    present = None if a.present is None or b.present is None else torch.cat([a.present, b.present])
+    view = None if a.view is None or b.view is None else torch.cat([a.view, b.view])
+    return Batch(main, extra, present, label, view)
+
+
+def _with_views(values: Tensor, view: Tensor | None, more: Tensor | None = None) -> Tensor:
+    """Values of x, followed by those of x~ where there are second views."""
+    return values if view is None else torch.cat([values, view if more is None else more])
+
+
+def _of_both(target: Tensor, found: Tensor, present: Tensor | None) -> Tensor:
+    """Mean squared error of the first half of the rows plus that of the second: batches A and B."""
+    if present is None:
+        return 2 * F.mse_loss(found, target)
+    n = len(target) // 2
+    return mean_squared_error(target[:n], found[:n], present[:n]) + mean_squared_error(
+        target[n:], found[n:], present[n:]
     )

@@ -15,12 +15,14 @@ from torch import Tensor, nn
 
 __all__ = [
     "ContrastiveNetwork",
+    "InformationNetwork",
     "VectorEncoder",
     "copy_weights",
     "count_parameters",
     "mass_estimator",
     "multilayer",
     "photometry_network",
+    "whitening_of",
 ]
 
 SLOPE = 0.2  # of the leaky ReLU
@@ -42,15 +44,53 @@ def multilayer(widths: Sequence[int], activation: type[nn.Module] | None = None)
 
 
 class VectorEncoder(nn.Module):
-    """Encoder of a vector: main and extra are concatenated."""
+    """Encoder of a vector: main and extra are concatenated.
 
-    def __init__(self, n_main: int, n_extra: int, hidden: Sequence[int], n_latent: int) -> None:
+    Parameters
+    ----------
+    n_main, n_extra : int
+    hidden : sequence of int
+    n_latent : int
+    whitening : Tensor [n_main, n_main], optional
+        Fixed matrix that main is multiplied by first (ours): see `whitening_of`. The inverse hyperbolic sine then
+        leaves usual values and draws in those of failed measurements. Default: neither (paper).
+    """
+
+    whitening: Tensor | None
+
+    def __init__(
+        self, n_main: int, n_extra: int, hidden: Sequence[int], n_latent: int, *, whitening: Tensor | None = None
+    ) -> None:
         super().__init__()
+        self.register_buffer("whitening", whitening)
         self.layers = multilayer((n_main + n_extra, *hidden, n_latent))
 
     def forward(self, main: Tensor, extra: Tensor) -> Tensor:
         """Latent vector [batch, n_latent] of main [batch, n_main] and extra [batch, n_extra]."""
+        if self.whitening is not None:
+            main, extra = (main @ self.whitening).asinh(), extra.asinh()
         return self.layers(torch.cat([main, extra], dim=1))
+
+
+def whitening_of(main: Tensor, *, floor: float = 1e-4) -> Tensor:
+    """Matrix that makes columns uncorrelated, each of variance 1 (ours).
+
+    Magnitudes of one galaxy in neighbouring bands are nearly equal, and what tells of its stars is their difference.
+    Left as they are, a network has to find the differences first, and does so slowly.
+
+    Parameters
+    ----------
+    main : Tensor [n_galaxies, n_main]
+        Scaled columns of the training split.
+    floor : float, default 1e-4
+        Of a variance, in units of the largest: a difference that is always nearly the same is not blown up.
+
+    Returns
+    -------
+    float32 Tensor [n_main, n_main]
+    """
+    variance, directions = torch.linalg.eigh(torch.cov(main.double().T).reshape(main.shape[1], main.shape[1]))
+    return (directions / variance.clamp(min=floor * variance.max()).sqrt()).float()
 
 
 class ContrastiveNetwork(nn.Module):
@@ -71,6 +111,18 @@ class ContrastiveNetwork(nn.Module):
         return shared, self.estimator(shared)
 
 
+class InformationNetwork(nn.Module):
+    """Encoder without ext, and estimator: what an information estimate trains by cross-entropy alone (paper)."""
+
+    def __init__(self, encoder: nn.Module, estimator: nn.Sequential) -> None:
+        super().__init__()
+        self.encoder, self.estimator = encoder, estimator
+
+    def forward(self, main: Tensor, extra: Tensor) -> Tensor:
+        """Logits [batch, n_bins] over mass bins."""
+        return self.estimator(self.encoder(main, extra))
+
+
 def mass_estimator(n_input: int, hidden: Sequence[int], n_bins: int) -> nn.Sequential:
     """Network from S to logits over mass bins."""
     return multilayer((n_input, *hidden, n_bins))
@@ -86,11 +138,12 @@ def photometry_network(
     encoder_hidden: Sequence[int] = (128,) * 20,
     decoder_hidden: Sequence[int] = (128,) * 19,
     estimator_hidden: Sequence[int] = (128,),
+    whitening: Tensor | None = None,
 ) -> ContrastiveNetwork:
-    """Network for photometry; the default widths are the published ones (paper)."""
+    """Network for photometry; the default widths are the published ones, without whitening (paper)."""
     n_latent = n_shared + n_ext
     return ContrastiveNetwork(
-        VectorEncoder(n_main, n_extra, encoder_hidden, n_latent),
+        VectorEncoder(n_main, n_extra, encoder_hidden, n_latent, whitening=whitening),
         multilayer((n_latent, *decoder_hidden, n_main)),
         mass_estimator(n_shared, estimator_hidden, n_bins),
         n_shared,

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ..contrastive.calibration import Calibration
 from ..runs import atomic_path
-from .fitting import Calibration
 
 __all__ = ["Fit", "load_fits", "store_fits"]
 

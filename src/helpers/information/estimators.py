@@ -25,19 +25,18 @@ from scipy.stats import t as student_t
 
 from ..checks import is_whole
 from ..contrastive.bins import MassBins, default_n_bins
+from ..contrastive.calibration import Calibration, calibrate
+from ..contrastive.devices import make_fabric
 from ..contrastive.features import Features, Scaling, column_values, fit_scaling, scale_features
-from ..contrastive.training import make_fabric
 from ..inputs import ResolvedInput, parse, resolve
 from ..progress import progress_bar
 from ..runs import config_from, library_fingerprint, profile_settings
 from .checkpoints import Fit, load_fits, store_fits
 from .entropy import mass_prior
 from .fitting import (
-    Calibration,
     Ensemble,
     InformationConfig,
     LabelledInputs,
-    calibrate,
     fit_ensemble,
     information_network,
     log_probabilities,

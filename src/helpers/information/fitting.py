@@ -1,4 +1,4 @@
-"""Fitting the networks of information estimates by cross-entropy, and calibration (paper)."""
+"""Fitting the networks of information estimates by cross-entropy (paper)."""
 
 from __future__ import annotations
 
@@ -9,26 +9,19 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy.optimize import minimize
-from scipy.special import log_softmax, logsumexp
 from torch import Tensor, nn
 
 from ..checks import check_positive, check_widths
-from ..contrastive.networks import VectorEncoder, copy_weights, mass_estimator
+from ..contrastive.networks import InformationNetwork, VectorEncoder, copy_weights, mass_estimator
 
 __all__ = [
-    "Calibration",
     "Ensemble",
     "InformationConfig",
     "LabelledInputs",
-    "calibrate",
     "fit_ensemble",
     "information_network",
     "log_probabilities",
 ]
-
-LARGEST_TEMPERATURE = 5.0
-LARGEST_CONTAMINATION = 0.2
 
 
 @dataclass(frozen=True)
@@ -128,7 +121,7 @@ def information_network(
         Whether the last layer starts at zero, so that the untrained network changes nothing it is added to
         (ours).
     """
-    network = _InformationNetwork(
+    network = InformationNetwork(
         VectorEncoder(n_main, n_extra, config.encoder_hidden, config.n_shared),
         mass_estimator(config.n_shared, config.estimator_hidden, n_bins),
     )
@@ -138,18 +131,6 @@ def information_network(
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
     return network
-
-
-class _InformationNetwork(nn.Module):
-    """An encoder and an estimator in line."""
-
-    def __init__(self, encoder: nn.Module, estimator: nn.Sequential) -> None:
-        super().__init__()
-        self.encoder, self.estimator = encoder, estimator
-
-    def forward(self, main: Tensor, extra: Tensor) -> Tensor:
-        """Logits [batch, n_bins] of main [batch, n_main] and extra [batch, n_extra]."""
-        return self.estimator(self.encoder(main, extra))
 
 
 @dataclass(frozen=True)
@@ -374,70 +355,3 @@ def log_probabilities(ensemble: Ensemble, data: LabelledInputs, subset: int | No
             for mean, rows in _forward(ensemble, data, subset)
         ]
     return np.concatenate(blocks)
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """Two numbers that make predictions fit held-out galaxies (ours).
-
-    Attributes
-    ----------
-    temperature : float
-        Probabilities become proportional to their power 1/temperature: above 1 when they were too sure of
-        themselves.
-    contamination : float
-        Share of the prior that is mixed in: galaxies whose inputs or mass are wrong, such as failed
-        photometry. Without it a few of them decide the temperature of all.
-    """
-
-    temperature: float = 1.0
-    contamination: float = 0.0
-
-    def apply(self, log_probability: np.ndarray, prior: np.ndarray) -> np.ndarray:
-        """Calibrated log-probabilities, float32 [n_galaxies, n_bins].
-
-        Parameters
-        ----------
-        log_probability : array [n_galaxies, n_bins]
-        prior : array [n_bins]
-        """
-        if self == Calibration():
-            return log_probability
-        sharpened = log_softmax(np.asarray(log_probability, dtype=np.float64) / self.temperature, axis=1)
-        if self.contamination == 0:
-            return sharpened.astype(np.float32)
-        mixed = np.logaddexp(np.log1p(-self.contamination) + sharpened, np.log(self.contamination * prior))
-        return mixed.astype(np.float32)
-
-
-def calibrate(log_probability: np.ndarray, label: np.ndarray, prior: np.ndarray) -> Calibration:
-    """Calibration that minimises the mean cross-entropy of labelled galaxies (ours).
-
-    Parameters
-    ----------
-    log_probability : array [n_galaxies, n_bins]
-    label : int array [n_galaxies]
-    prior : array [n_bins]
-        Positive.
-
-    Returns
-    -------
-    Calibration
-        A temperature from 1/5 to 5 and a contamination from half a galaxy of these to a fifth of them; none
-        at all where that does not lower the cross-entropy.
-    """
-    logits, rows = log_softmax(np.asarray(log_probability, dtype=np.float64), axis=1), np.arange(len(label))
-    prior_of_label = prior[label]
-
-    def cross_entropy(logarithms: np.ndarray) -> float:
-        scaled = logits / np.exp(logarithms[0])
-        own = np.exp(scaled[rows, label] - logsumexp(scaled, axis=1))
-        share = np.exp(logarithms[1])
-        return float(-np.log((1 - share) * own + share * prior_of_label).mean())
-
-    limit, least = np.log(LARGEST_TEMPERATURE), np.log(0.5 / len(label))
-    bounds = [(-limit, limit), (least, np.log(LARGEST_CONTAMINATION))]
-    start = np.array([0.0, min(np.log(0.01), bounds[1][1])])
-    found = minimize(cross_entropy, start, bounds=bounds, method="L-BFGS-B")
-    uncalibrated = float(-logits[rows, label].mean())
-    return Calibration(*np.exp(found.x).tolist()) if found.fun < uncalibrated else Calibration()

@@ -134,19 +134,24 @@ def test_an_estimate_depends_on_one_galaxy_alone():
     np.testing.assert_allclose(alone, embed(model, sample).iloc[[7]], rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("image_memory", [2.0, 0.0])
-def test_interrupted_training_ends_as_an_uninterrupted_one(tmp_path, monkeypatch, image_memory):
-    sample, options = pictures(), {**QUICK, "image_memory": image_memory}
-    whole = train(sample, "Iopt", "smoke", **options)
+def interrupt_at_validation(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """Let the first validations pass, and stop the training at this one, once."""
     evaluate, calls = fitting.evaluate, []
 
     def stop(*arguments):
         calls.append(1)
-        if len(calls) == 3:
+        if len(calls) == number:
             raise KeyboardInterrupt
         return evaluate(*arguments)
 
     monkeypatch.setattr(fitting, "evaluate", stop)
+
+
+@pytest.mark.parametrize("image_memory", [2.0, 0.0])
+def test_interrupted_training_ends_as_an_uninterrupted_one(tmp_path, monkeypatch, image_memory):
+    sample, options = pictures(), {**QUICK, "image_memory": image_memory}
+    whole = train(sample, "Iopt", "smoke", **options)
+    interrupt_at_validation(monkeypatch, 3)
     with pytest.raises(KeyboardInterrupt):
         train(sample, "Iopt", "smoke", checkpoint_dir=tmp_path, **options)
     (checkpoint,) = tmp_path.glob("*.pt")
@@ -177,15 +182,7 @@ def test_dropout_of_an_own_encoder_resumes_too(tmp_path, monkeypatch):
     before = torch.get_rng_state()
     whole = train(sample, "Iopt", "smoke", encoder=Dropping, **QUICK)
     assert torch.equal(torch.get_rng_state(), before), "the caller's random numbers are left alone"
-    evaluate, calls = fitting.evaluate, []
-
-    def stop(*arguments):
-        calls.append(1)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        return evaluate(*arguments)
-
-    monkeypatch.setattr(fitting, "evaluate", stop)
+    interrupt_at_validation(monkeypatch, 2)
     with pytest.raises(KeyboardInterrupt):
         train(sample, "Iopt", "smoke", encoder=Dropping, checkpoint_dir=tmp_path, **QUICK)
     resumed = train(sample, "Iopt", "smoke", encoder=Dropping, checkpoint_dir=tmp_path, **QUICK)

@@ -295,8 +295,7 @@ def _loss(probability: np.ndarray, bins: MassBins, mass: np.ndarray) -> float:
 
 
 def _calibrated(probability: np.ndarray, sample: Sample, bins: MassBins, settings: dict[str, float]) -> MassDensity:
-    counts = np.bincount(bins.labels(sample.mass[sample.rows("train")]), minlength=bins.count) + SMOOTHING
-    prior, validation = counts / counts.sum(), sample.rows("validation")
+    prior, validation = bins.prior(sample.mass[sample.rows("train")], SMOOTHING), sample.rows("validation")
     logarithm = np.log(probability)
     calibration = calibrate(logarithm[validation], bins.labels(sample.mass[validation]), prior)
     calibrated = np.exp(calibration.apply(logarithm, prior).astype(np.float64))

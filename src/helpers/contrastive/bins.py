@@ -74,3 +74,14 @@ class MassBins:
         if not np.isfinite(mass).all():
             raise ValueError(f"mass: {int((~np.isfinite(mass)).sum())} of {mass.size} values are not finite")
         return np.clip(np.searchsorted(self.edges, mass, side="right") - 1, 0, self.count - 1).astype(np.int64)
+
+    def prior(self, mass: np.ndarray, smoothing: float) -> np.ndarray:
+        """Share of the masses in each bin, after `smoothing` was added to every bin's count; float64 [count].
+
+        Raises
+        ------
+        ValueError
+            If a mass is not finite.
+        """
+        counts = np.bincount(self.labels(mass), minlength=self.count) + smoothing
+        return counts / counts.sum()

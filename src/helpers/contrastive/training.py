@@ -178,7 +178,6 @@ def train(
     task = Task(resolved.name, network, parts[0], parts[1], bins, config, seed, checkpoint)
     fitted = fit(fabric, task) if devices == 1 else _fit_in_processes(fabric, task)
     network.load_state_dict(fitted.weights)
-    prior = np.bincount(bins.labels(sample.mass[rows]), minlength=bins.count) + PSEUDO_COUNT
     model = TrainedModel(
         network.cpu().eval(),
         resolved,
@@ -189,7 +188,7 @@ def train(
         pd.DataFrame(fitted.history),
         judge_convergence(fitted.history, fitted.best_step, schedule=config.schedule),
         Calibration(),
-        tuple((prior / prior.sum()).tolist()),
+        tuple(bins.prior(sample.mass[rows], PSEUDO_COUNT).tolist()),
         fitted.cost,
     )
     if not config.calibrate:

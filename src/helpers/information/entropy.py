@@ -53,9 +53,7 @@ def mass_prior(
         raise ValueError("target: found no masses, expected at least one")
     if not is_number(smoothing) or not 0 <= smoothing < np.inf:
         raise ValueError(f"smoothing: found {smoothing!r}, expected a pseudo-count of 0 or more")
-    mass_bins = _mass_bins(bins, range)
-    counts = np.bincount(mass_bins.labels(masses), minlength=mass_bins.count) + float(smoothing)
-    return counts / counts.sum()
+    return _mass_bins(bins, range).prior(masses, float(smoothing))
 
 
 def plugin_entropy(

@@ -2,6 +2,7 @@
 PYTHON ?= python3
 PROFILE ?= book
 PORT ?= 8000
+JOBS ?= 1
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -30,8 +31,8 @@ chapter: $(VENV)/.stamp _build/.synced ## execute one chapter: make chapter CHAP
 smoke: ## the whole book, small and fast, in folders of its own
 	@$(MAKE) --no-print-directory book PROFILE=smoke
 
-test: lint ## ruff, mypy, then all tests
-	$(BIN)/python -m pytest
+test: lint ## ruff, mypy, then all tests, on all cores
+	$(BIN)/python -m pytest -n auto --dist loadgroup --no-loadscope-reorder
 
 serve: ## serve the built pages on 127.0.0.1 (PORT=8000)
 	@test -f $(HTML)/_build/html/index.html || { echo "There are no pages yet: make book"; exit 2; }
@@ -40,8 +41,8 @@ serve: ## serve the built pages on 127.0.0.1 (PORT=8000)
 field: $(VENV)/.stamp ## fetch the frames of one real field for chapter 1: 17 MB from SDSS
 	$(BIN)/python tools/fetch_field.py
 
-study: $(VENV)/.stamp ## learning curves and ablations of chapter 2, in hours; goes on where it stopped
-	$(BIN)/python tools/contrastive_study.py
+study: $(VENV)/.stamp ## learning curves and ablations of chapter 2, in hours; goes on where it stopped (JOBS=1)
+	$(BIN)/python tools/contrastive_study.py --jobs $(JOBS)
 
 sync: $(VENV)/.stamp ## regenerate notebooks/*.ipynb from notebooks/*.py
 	$(BIN)/python tools/notebooks.py

@@ -6,6 +6,7 @@ against compiled. Times are the shortest of a few repeats. About four minutes on
 others compute on them too, OMP_NUM_THREADS=1 spares the threads waiting for each other.
 """
 
+import argparse
 import shutil
 import time
 
@@ -16,7 +17,7 @@ from torch import nn
 from helpers.contrastive import Batch, contrastive_loss, count_parameters, photometry_network
 from helpers.contrastive.config import ContrastiveConfig
 from helpers.contrastive.costs import contrastive_cost, information_cost, machine_rate
-from helpers.contrastive.devices import describe_device
+from helpers.contrastive.devices import describe_device, pick_device
 from helpers.contrastive.image_networks import Inception, image_information_network, image_network
 from helpers.contrastive.losses import LossTerms, consistency, contrast
 from helpers.runs import config_from, profile_settings
@@ -29,12 +30,25 @@ PRECISIONS = ("32-true", "bf16-mixed")
 def seconds_of(call, n_repeats):
     """Shortest time of a call, which is made once before."""
     call()
-    times = []
-    for _ in range(n_repeats):
-        start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
-    return min(times)
+    return min(seconds_once(call) for _ in range(n_repeats))
+
+
+def seconds_once(call):
+    """Time of a call, until the device has done all of it."""
+    wait()
+    start = time.perf_counter()
+    call()
+    wait()
+    return time.perf_counter() - start
+
+
+def wait():
+    if torch.get_default_device().type == "cuda":
+        torch.cuda.synchronize()
+
+
+def autocast(precision):
+    return torch.autocast(torch.get_default_device().type, torch.bfloat16, enabled=precision == "bf16-mixed")
 
 
 def photometry(profile):
@@ -94,7 +108,7 @@ def step_of(network, loss, precision):
     optimiser = torch.optim.Adam(network.parameters(), 1e-4, fused=True)
 
     def step():
-        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16-mixed"):
+        with autocast(precision):
             value = loss(network)
         optimiser.zero_grad(set_to_none=True)
         value.backward()
@@ -141,9 +155,7 @@ def show_steps(rates):
                 make(network, shape, n_extra, 1, precision)()
             step = make(network, shape, n_extra, n, precision)
             if long:
-                start = time.perf_counter()
-                step()
-                seconds = time.perf_counter() - start
+                seconds = seconds_once(step)
             else:
                 seconds = seconds_of(step, n_repeats)
             plain = plain or seconds
@@ -182,7 +194,7 @@ def show_ways(rates):
         x = torch.randn(8, 522, 32, 32).contiguous(memory_format=layout).requires_grad_()
 
         def call():
-            with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16-mixed"):
+            with autocast(precision):
                 value = network(x)
             value.float().sum().backward()
 
@@ -223,9 +235,7 @@ def show_compiled():
         eager = seconds_of(step, 5)
         made[0].encoder.compile(dynamic=False)
         made[0].decoder.compile(dynamic=False)
-        start = time.perf_counter()
-        step()
-        first = time.perf_counter() - start
+        first = seconds_once(step)
         compiled = seconds_of(step, 5)
         print(
             f"{name:<34} {precision:>10} {eager:8.4f} {compiled:10.4f} {eager / compiled:6.2f} {first:6.1f}", flush=True
@@ -245,7 +255,7 @@ def seconds_of_parts(network, shape, n_extra, n, n_repeats):
 
     def passed(part, *inputs):
         def call():
-            with torch.autocast("cpu", torch.bfloat16):
+            with autocast("bf16-mixed"):
                 values = [part(*arguments) for arguments in inputs]
             sum(value.float().sum() for value in values).backward()
 
@@ -274,9 +284,13 @@ def show_shares():
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    device = pick_device(parser.parse_args().device)
+    torch.set_default_device(device)
     torch.manual_seed(0)
-    rates = {precision: machine_rate("cpu", precision) for precision in PRECISIONS}
-    print(describe_device(torch.device("cpu")), {name: f"{rate / 1e9:.0f} GFLOP/s" for name, rate in rates.items()})
+    rates = {precision: machine_rate(device, precision) for precision in PRECISIONS}
+    print(describe_device(torch.device(device)), {name: f"{rate / 1e9:.0f} GFLOP/s" for name, rate in rates.items()})
     show_steps(rates)
     show_ways(rates)
     show_shares()

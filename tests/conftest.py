@@ -14,8 +14,22 @@ import pytest
 if TYPE_CHECKING:
     from helpers.survey import Sample
 
+# Tests that run side by side would otherwise wait for each other's threads.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 ROOT = Path(__file__).resolve().parent.parent
+# What tests that need one of these share is made once, so they are for one process.
+SHARED = {"executed": "book", "pages": "book", "mock_universe": "mock"}
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of a file stay together, and so do those that share what takes minutes to make."""
+    for item in items:
+        shared = [SHARED[name] for name in getattr(item, "fixturenames", ()) if name in SHARED]
+        item.add_marker(pytest.mark.xdist_group(shared[0] if shared else item.path.name))
 
 
 @dataclass

@@ -244,7 +244,7 @@ def _code_fingerprint(chapter: str, profile: str, notebooks: Path) -> str:
 
 
 def _code_of(source: str) -> str:
-    """Dump of the syntax tree of `source` without docstrings; what does not parse is taken as it stands."""
+    """Syntax tree of `source` without docstrings, as text; what does not parse is taken as it stands."""
     try:
         tree = ast.parse(source)
     except SyntaxError:
@@ -252,7 +252,15 @@ def _code_of(source: str) -> str:
     for node in ast.walk(tree):
         if isinstance(node, _DOCUMENTED) and ast.get_docstring(node) is not None:
             node.body[0] = ast.Pass()
-    return ast.dump(tree)
+    return json.dumps(_tree_of(tree))
+
+
+def _tree_of(node: Any) -> Any:
+    """A syntax tree as lists, without what is empty: releases of Python differ in which empty fields they know."""
+    if isinstance(node, ast.AST):
+        fields = [[name, _tree_of(value)] for name, value in ast.iter_fields(node) if value not in (None, [])]
+        return [type(node).__name__, *fields]
+    return [_tree_of(part) for part in node] if isinstance(node, list) else repr(node)
 
 
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from helpers.survey import Sample
 from tools import contrastive_study
 from tools.contrastive_study import Plan, study, trainings
 
-PLAN = Plan("smoke", n_galaxies=150, n_train=(40, 90), image_steps=(3, 4), n_ablation=40, n_bins=26)
+PLAN = Plan("smoke", 150, (40, 90), (3, 4), (0.1, 0.1), (2, 1), n_ablation=40, ablation_weight_decay=0.1, n_bins=26)
 
 
 @pytest.fixture(scope="module")
@@ -52,19 +53,33 @@ def test_study_trains_each_model_once_and_goes_on_where_it_stopped(
     assert not result.exists() and len(trained) == 3
     (tmp_path / "went on").touch()
     found = study(PLAN, galaxies, tmp_path / "work", result=result)
-    # The unchanged ablation of the first seed is a point of the curve.
-    distinct = {json.dumps([t.inputs, t.n_train, t.seed, t.settings]) for t in trainings(PLAN)}
-    assert len(trained) == len(set(trained)) == len(distinct) == 8 + 1 + 2
+    # The unchanged ablation of the first seeds is a point of the curve.
+    networks = [training for training in trainings(PLAN) if training.group != "rival"]
+    distinct = {json.dumps([t.inputs, t.n_train, t.seed, t.settings]) for t in networks}
+    assert len(trained) == len(set(trained)) == len(distinct) == 4 * (2 + 1) + 2
     assert json.loads(result.read_text()) == json.loads(json.dumps(found))
     assert {record["variant"] for record in found["ablations"]} == {"contrastive", "no contrast"}
     twins = [r for r in found["learning_curve"] + found["ablations"] if r["inputs"] == "Iopt" and r["n_train"] == 40]
     assert len({r["cross_entropy"] for r in twins if r["seed"] == 0 and r["variant"] != "no contrast"}) == 1
-    for record in found["learning_curve"]:
+    assert [record["n_train"] for record in found["rivals"]] == [40, 90]
+    for record in found["learning_curve"] + found["rivals"]:
         assert record["low"] <= record["cross_entropy"] <= record["high"]
-    by = {(r["inputs"], r["n_train"]): r["cross_entropy"] for r in found["learning_curve"]}
+    curve = pd.DataFrame(found["learning_curve"]).set_index(["inputs", "n_train", "seed"])["cross_entropy"].sort_index()
+    assert [gap["variant"] for gap in found["ablation_gaps"]] == ["no contrast"]
+    trees = {record["n_train"]: record["cross_entropy"] for record in found["rivals"]}
     for pair in found["paired"]:
-        expected = by[pair["first"], pair["n_train"]] - by[pair["second"], pair["n_train"]]
-        assert pair["mean"] == pytest.approx(expected, abs=1e-6) and pair["low"] <= pair["mean"] <= pair["high"]
+        n = pair["n_train"]
+        first = trees[n] if pair["first"] == "boosting" else curve[pair["first"], n]
+        expected = first - curve[pair["second"], n]
+        assert pair["seeds"] == pytest.approx(expected.tolist(), abs=1e-6)
+        assert pair["mean"] == pytest.approx(expected.mean(), abs=1e-6) and pair["low"] <= pair["mean"] <= pair["high"]
+
+
+def test_what_was_trained_once_meets_every_seed() -> None:
+    once, thrice = [np.array([1.0, 3.0])], [np.array([1.0, 1.0]), np.array([0.0, 0.0]), np.array([2.0, 2.0])]
+    assert contrastive_study._difference(once, thrice)["seeds"] == [1.0, 2.0, 0.0]
+    assert contrastive_study._difference(thrice, once)["seeds"] == [-1.0, -2.0, 0.0]
+    assert contrastive_study._difference(thrice, thrice)["seeds"] == [0.0, 0.0, 0.0]
 
 
 def test_stored_study_says_where_it_comes_from() -> None:
@@ -77,3 +92,11 @@ def test_stored_study_says_where_it_comes_from() -> None:
     )
     assert all(0 < record["cross_entropy"] < 5 and record["minutes"] > 0 for record in stored["learning_curve"])
     assert len({record["seed"] for record in stored["ablations"]}) == 3
+    assert {record["n_train"] for record in stored["rivals"]} == sizes
+
+
+def test_what_tells_a_sample_does_not_depend_on_the_last_digit(galaxies: Sample) -> None:
+    other = replace(galaxies, catalog=galaxies.catalog.assign(z=galaxies.catalog["z"] * (1 + 1e-12)))
+    assert contrastive_study._digest(galaxies) == contrastive_study._digest(other)
+    swapped = replace(galaxies, split=galaxies.split.replace({"train": "test", "test": "train"}))
+    assert contrastive_study._digest(galaxies) != contrastive_study._digest(swapped)

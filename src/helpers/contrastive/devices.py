@@ -80,8 +80,15 @@ def make_fabric(device: str, precision: str, devices: int = 1) -> Any:
     chosen: Any = choose_precision(name) if precision == "auto" else precision
     strategy = "ddp_spawn" if devices > 1 else "auto"
     # Which of the two tells depends on what else was imported.
+    for package in ("lightning.fabric", "lightning.pytorch"):
+        logging.getLogger(f"{package}.utilities.rank_zero").addFilter(_asked_for)
     with _quiet("lightning.fabric", "lightning.pytorch"):
         return Fabric(accelerator=name, devices=devices, strategy=strategy, precision=chosen)
+
+
+def _asked_for(record: logging.LogRecord) -> bool:
+    """Not the advice, at every training on a GPU, to multiply in less than float32: `precision` says what is wanted."""
+    return "set_float32_matmul_precision" not in record.getMessage()
 
 
 @contextmanager

@@ -664,7 +664,7 @@ study = stored_result("contrastive_study.json")
 origin, plan = study["provenance"], study["provenance"]["plan"]
 source = (
     f"Stored study, not this run: {plan['n_galaxies']:,} galaxies of the mock, {plan['n_bins']} bins, profile {plan['profile']}; "
-    f"{origin['date']}, commit {origin['commit']}, {origin['machine']}; {origin['training_minutes'] / 60:.1f} hours of training."
+    f"{origin['date']}, commit {origin['commit']}, {origin['machine']}; {origin['training_minutes'] / 60:.1f} hours of training, added up."
 )
 curve = pd.DataFrame(study["learning_curve"])
 by_size = curve.groupby(["inputs", "n_train"])[["cross_entropy", "low", "high"]].mean()
@@ -698,7 +698,7 @@ markers = ("o", "s", "^", "D")
 figure, axes = panels(
     2,
     width=4.3,
-    height=4.1,
+    height=4.7,
     title=f"In the mock, pictures are ahead of photometry from {overtaken:,} training galaxies on"
     if overtaken
     else f"In the mock, pictures are not ahead of photometry at {max(plan['n_train']):,} training galaxies",
@@ -732,12 +732,12 @@ axes[0].plot(
     label="photometry, boosted trees",
 )
 axes[0].set(ylabel="test cross-entropy (nats)")
-axes[0].legend(fontsize=9)
+axes[0].legend(fontsize=8.5, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
 for first, style, colour, words in zip(
     photometry,
     ("o-", "s--"),
     ("blue", "grey"),
-    ("by its network", "by boosted trees"),
+    ("photometry by its network", "photometry by boosted trees"),
     strict=True,
 ):
     part = paired.loc[(first, "Iopt")]
@@ -752,7 +752,7 @@ for first, style, colour, words in zip(
     )
 axes[1].axhline(0, color=COLOURS["black"], linewidth=1)
 axes[1].set(ylabel="photometry less pictures (nats)")
-axes[1].legend(fontsize=9, title="photometry", title_fontsize=9)
+axes[1].legend(fontsize=8.5, loc="lower left", bbox_to_anchor=(0, 1))
 for axis in axes:
     axis.set(xscale="log", xlabel="training galaxies")
     axis.set_xticks(plan["n_train"], [f"{n:,}" for n in plan["n_train"]], fontsize=9)
@@ -1321,10 +1321,16 @@ plt.show()
 print(
     f"unchanged: {reference['cross_entropy'].mean():.3f} nats, mean of {len(reference)} seeds, weight decay {plan['ablation_weight_decay']}"
 )
+of_the_loss = gaps.index.isin(
+    ["no contrast", "no consistency", "no reconstruction", "supervised"]
+)
+print(
+    f"largest change: {gaps['mean'][of_the_loss].abs().max():.3f} nats by what the loss asks, {gaps['mean'][~of_the_loss].abs().max():.3f} by architecture, training or pixels"
+)
 gaps[["words", "mean", "low", "high"]].round(3)
 
 # %% [markdown]
-# Positive: the mass is predicted worse after the change. Negative: better, so that for predicting the mass alone the part that was taken away costs something. Contrast, consistency and reconstruction are there for S, and this book does not measure what S becomes without them.
+# Positive: the mass is predicted worse after the change. Negative: better, so that for predicting the mass alone the part that was taken away costs something. Contrast, consistency and reconstruction are there for S, and this book does not measure what S becomes without them. Where weight decay, steps or the size of a pixel change more than any term of the loss, a network that predicts badly should be mended there first.
 #
 # Differences are taken on the same test galaxies; the diamonds show what the luck of the seeds adds. Where the changed method was trained once, its one training meets each of the unchanged ones. The unchanged method here has the stronger weight decay; the row *a fifth of the weight decay* is the setting of the learning curve at this size.
 # Equal cross-entropies of two architectures do not show that their S are the same; unequal ones show that at least one has not got all.

@@ -680,12 +680,17 @@ surely = [
 ahead = surely[0] & surely[1]
 overtaken = next((n for n in ahead.index if ahead.loc[n:].all()), None)
 print(
-    f"training galaxies {plan['n_train']}, trainings of each {plan['n_seeds']}; networks of pictures: steps {plan['image_steps']}, "
-    f"weight decay {plan['image_weight_decay']}; {origin['split']['validation']:,} validation and {origin['split']['test']:,} test galaxies"
+    f"training galaxies {plan['n_train']}, trainings of each {plan['n_seeds']}\n"
+    f"networks of pictures: steps {plan['image_steps']}, weight decay {plan['image_weight_decay']}\n"
+    f"{origin['split']['validation']:,} validation and {origin['split']['test']:,} test galaxies"
 )
-paired.assign(
-    seeds=[", ".join(f"{gap:.3f}" for gap in seeds) for seeds in paired["seeds"]]
-).rename(columns={"mean": "first less second (nats)", "seeds": "seed by seed"}).round(3)
+paired.assign(seeds=paired["seeds"].map(min), highest=paired["seeds"].map(max)).rename(
+    columns={
+        "mean": "first less second (nats)",
+        "seeds": "lowest seed",
+        "highest": "highest seed",
+    }
+).round(3)
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Two panels against the number of training galaxies, on a logarithmic axis. On the left the test cross-entropy of photometry by a network and by boosted trees, pictures, pictures with infrared magnitudes, and those with redshift; open markers are trainings that still gained at their end. On the right the cross-entropy of photometry less that of pictures, by a network and by boosted trees, with intervals and a line at zero. A note under the figure says when, where and on what machine it was computed."}}
 study_words = {
@@ -761,7 +766,7 @@ footnote(figure, source)
 plt.show()
 
 # %% [markdown]
-# Bars are 95% intervals over the test galaxies, which are the same in all points; so the differences on the right and in the table are surer than the bars on the left suggest. Where a size was trained with several seeds, points and intervals are means over them; where it was trained once, the luck of the training is not in the interval.
+# Bars are 95% intervals over the test galaxies, which are the same in all points; so the differences on the right and in the table are surer than the bars on the left suggest. Where a size was trained with several seeds, points and intervals are means over them and the table has the lowest and the highest; where it was trained once, the luck of the training is not in the interval.
 # The crossing lies somewhere between the size in the title and the one before. An open marker is a training that still gained at its end.
 #
 # Part of the curves' shape is tuning. The networks of pictures took more steps with more galaxies, and a stronger {term}`weight decay` with few, which keeps a network from learning few pictures by heart; it was tried at 1,500 galaxies only, where validation galaxies preferred it. Photometry had the same settings throughout; for few galaxies boosted trees are ahead of its network, and shorter trainings did not help that. And all sizes share the validation galaxies, which choose the step that is kept and calibrate, so the smallest saw more masses than the axis says.

@@ -32,7 +32,7 @@ smoke: ## the whole book, small and fast, in folders of its own
 	@$(MAKE) --no-print-directory book PROFILE=smoke
 
 test: lint ## ruff, mypy, then all tests, on all cores
-	$(BIN)/python -m pytest -n auto --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 
 serve: ## serve the built pages on 127.0.0.1 (PORT=8000)
 	@test -f $(HTML)/_build/html/index.html || { echo "There are no pages yet: make book"; exit 2; }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -24,6 +26,7 @@ from helpers.contrastive import (
     train,
 )
 from helpers.contrastive.config import ContrastiveConfig, learning_rate
+from helpers.contrastive.devices import make_fabric
 from helpers.contrastive.images import draw_views, read_images, rotate_or_flip, stretch, to_network
 from helpers.contrastive.model import build_network
 from helpers.inputs import INPUTS, resolve
@@ -426,3 +429,10 @@ def test_profile_paper_trains_the_published_networks(inputs, total):
     names = ("steps", "batch_size", "learning_rate", "decay_at", "decay_factor", "reconstruction_weight")
     more = ("keep", "schedule", "weight_decay", "largest_gradient")
     assert tuple(getattr(config, name) for name in names + more) == published
+
+
+def test_advice_on_what_precision_says_is_not_given_at_every_training() -> None:
+    make_fabric("cpu", "32-true")
+    logger = logging.getLogger("lightning.fabric.utilities.rank_zero")
+    advice, news = (logging.makeLogRecord({"msg": text}) for text in ("set_float32_matmul_precision('high')", "other"))
+    assert not logger.filter(advice) and logger.filter(news)

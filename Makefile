@@ -31,7 +31,7 @@ chapter: $(VENV)/.stamp _build/.synced ## execute one chapter: make chapter CHAP
 smoke: ## the whole book, small and fast, in folders of its own
 	@$(MAKE) --no-print-directory book PROFILE=smoke
 
-test: lint ## ruff, mypy, then all tests, on all cores
+test: lint ## ruff, mypy, then all tests, on up to four cores
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 
 serve: ## serve the built pages on 127.0.0.1 (PORT=8000)

@@ -16,7 +16,7 @@ from torch import nn
 
 from helpers.contrastive import Batch, contrastive_loss, count_parameters, photometry_network
 from helpers.contrastive.config import ContrastiveConfig
-from helpers.contrastive.costs import contrastive_cost, information_cost, machine_rate
+from helpers.contrastive.costs import contrastive_cost, information_cost, machine_rate, wait_for
 from helpers.contrastive.devices import describe_device, pick_device
 from helpers.contrastive.image_networks import Inception, image_information_network, image_network
 from helpers.contrastive.losses import LossTerms, consistency, contrast
@@ -35,16 +35,12 @@ def seconds_of(call, n_repeats):
 
 def seconds_once(call):
     """Time of a call, until the device has done all of it."""
-    wait()
+    device = torch.get_default_device()
+    wait_for(device)
     start = time.perf_counter()
     call()
-    wait()
+    wait_for(device)
     return time.perf_counter() - start
-
-
-def wait():
-    if torch.get_default_device().type == "cuda":
-        torch.cuda.synchronize()
 
 
 def autocast(precision):

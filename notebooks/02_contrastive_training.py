@@ -441,7 +441,7 @@ for elements in turns:
 extra = pictures.catalog[list(resolved(pictures, "Iopt").extra)]
 extra = torch.tensor(extra.iloc[train_rows[:32]].to_numpy(np.float32))
 picture_label = bins["Iopt"].labels(pictures.mass[train_rows[:32]])
-whole_of = {"Mopt": sample, "Iopt": pictures}
+galaxies_of = {"Mopt": sample, "Iopt": pictures}
 with torch.no_grad():
     terms = {
         "Mopt": contrastive_loss(
@@ -464,7 +464,7 @@ pd.DataFrame(
             "4 log of the bins": 4 * np.log(bins[name].count),
             **{term: float(value) for term, value in vars(found).items()},
             "weight of the reconstruction": settings_for(
-                whole_of[name], name
+                galaxies_of[name], name
             ).reconstruction_weight,
         }
         for name, found in terms.items()

@@ -184,7 +184,7 @@ def study(
     # Two entries of a study may be one training.
     missing = {path: training for path, training in zip(paths, planned, strict=True) if not path.is_file()}
     # The longest first, so that none is left to run alone at the end.
-    longest = sorted(missing.items(), key=lambda item: -item[1].settings.get("steps", 0) if n_jobs > 1 else 0)
+    longest = sorted(missing.items(), key=lambda item: -item[1].settings.get("steps", 0))
     with joblib.parallel_config(backend="loky", inner_max_num_threads=1 if n_jobs > 1 else None):
         joblib.Parallel(n_jobs, batch_size=1, pre_dispatch="n_jobs")(
             joblib.delayed(_train_once)(training, sample, rows[training.n_train], plan.profile, path, device)
@@ -257,7 +257,7 @@ def _digest(sample: Sample) -> str:
 def _train_once(training: Training, sample: Sample, rows: np.ndarray, profile: str, path: Path, device: str) -> None:
     """Train, judge on the test split, and keep the result."""
     print(f"{training.inputs}, {training.words}, {len(rows)} galaxies, seed {training.seed}", flush=True)
-    test = sample.rows("test")
+    test, checkpoints = sample.rows("test"), path.with_suffix("")
     if training.group == "rival":
         bins = MassBins(training.settings["n_bins"])
         # The training galaxies of this size, and all others.
@@ -265,7 +265,6 @@ def _train_once(training: Training, sample: Sample, rows: np.ndarray, profile: s
         probability = boosting_density(part, training.inputs, bins, seed=training.seed).probability[part.rows("test")]
         found: dict[str, Any] = {}
     else:
-        checkpoints = path.with_suffix("")
         model = train(
             sample,
             training.inputs,
@@ -296,8 +295,7 @@ def _train_once(training: Training, sample: Sample, rows: np.ndarray, profile: s
     }
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps({"record": record, "loss": loss.tolist()}), encoding="utf-8")
-    if training.group != "rival":
-        shutil.rmtree(checkpoints, ignore_errors=True)
+    shutil.rmtree(checkpoints, ignore_errors=True)
 
 
 def _provenance(plan: Plan, sample: Sample, done: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from .devices import pick_device
 from .losses import Batch, contrastive_loss
 from .networks import ContrastiveNetwork, count_parameters
 
-__all__ = ["NetworkCost", "contrastive_cost", "expected_time", "information_cost", "machine_rate"]
+__all__ = ["NetworkCost", "contrastive_cost", "expected_time", "information_cost", "machine_rate", "wait_for"]
 
 # Weights, gradients and the two moments of Adam, all of them float32 in every precision that training knows.
 STATE_BYTES_PER_PARAMETER = 16
@@ -247,12 +247,12 @@ def machine_rate(device: str = "auto", precision: str = "32-true", *, seconds: f
         while len(times) < 3 or time.perf_counter() - begin < seconds:
             start = time.perf_counter()
             F.conv2d(images, weights, padding=1)
-            _wait_for(where)
+            wait_for(where)
             times.append(time.perf_counter() - start)
     return operations / min(times)
 
 
-def _wait_for(device: torch.device) -> None:
+def wait_for(device: torch.device) -> None:
     """Return when a device has done what it was given."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

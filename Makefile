@@ -14,12 +14,12 @@ SUFFIX := $(if $(filter-out book,$(PROFILE)),-$(PROFILE))
 STAGE := _build/stage$(SUFFIX)
 HTML := _build/book$(SUFFIX)
 
-.PHONY: help book chapter smoke test serve field study sync lint bench clean
+.PHONY: help book chapter smoke test serve field study independence sync lint bench bench-survey clean
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 book: $(HTML)/.built ## execute every chapter and build the pages
 	@$(BIN)/python tools/build.py --output $(HTML) --where
@@ -44,6 +44,9 @@ field: $(VENV)/.stamp ## fetch the frames of one real field for chapter 1: 17 MB
 study: $(VENV)/.stamp ## learning curves and ablations of chapter 2, in hours; goes on where it stopped (JOBS=1)
 	$(BIN)/python tools/contrastive_study.py --jobs $(JOBS)
 
+independence: $(VENV)/.stamp ## rejection rates of chapter 4 in hundreds of forks, an hour; goes on where it stopped
+	$(BIN)/python tools/independence_study.py
+
 sync: $(VENV)/.stamp ## regenerate notebooks/*.ipynb from notebooks/*.py
 	$(BIN)/python tools/notebooks.py
 
@@ -54,6 +57,9 @@ lint: $(VENV)/.stamp ## ruff, mypy, and the notebook pairs
 
 bench: $(VENV)/.stamp ## time the library's main calls
 	@set -e; for script in $(sort $(wildcard benchmarks/*.py)); do echo "$$script"; $(BIN)/python $$script; done
+
+bench-survey: $(VENV)/.stamp ## time neighbours and tests of half a million galaxies, a quarter of an hour
+	$(BIN)/python tools/bench_survey.py
 
 clean: ## remove what was built and all runs; keep .venv and the data cache
 	rm -rf _build runs .pytest_cache .mypy_cache .ruff_cache .hypothesis

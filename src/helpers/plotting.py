@@ -10,6 +10,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import FancyArrowPatch
+from matplotlib.transforms import ScaledTranslation
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,6 +27,8 @@ __all__ = [
     "footnote",
     "forest",
     "galaxy_pictures",
+    "graph_legend",
+    "graph_order",
     "panels",
     "pit_departure",
     "pit_histogram",
@@ -219,47 +224,164 @@ def grouped_atoms(axis: Axes, labels: Sequence[str], tables: Sequence[pd.DataFra
     axis.grid(visible=False, axis="x")
 
 
+# How an edge of a causal graph is drawn, by its two marks in either order, and what it is called. What it means depends
+# on the search: two arrowheads are a hidden common cause to FCI, and a contradiction to PC.
+EDGE_STYLES: dict[frozenset[str], tuple[str, tuple[float, tuple[float, ...]], str]] = {
+    frozenset({"tail", "arrow"}): ("black", (0, ()), "\u2192 one arrowhead"),
+    frozenset({"tail"}): ("grey", (0, ()), "\u2014 no arrowhead"),
+    frozenset({"arrow"}): ("vermilion", (0, (4, 2)), "\u2194 two arrowheads"),
+    frozenset({"circle", "arrow"}): ("blue", (0, ()), "o\u2192 one arrowhead, one end open"),
+    frozenset({"circle"}): ("blue", (0, (1, 1)), "o\u2013o both ends open"),
+    frozenset({"circle", "tail"}): ("grey", (0, (1, 1)), "o\u2014 one end open"),
+}
+NODE_RADIUS, MARK_RADIUS = 6.0, 3.0  # points
+SHORT_CHORD = 0.95  # in radii of the circle that nodes lie on
+
+
+def graph_order(graph: CausalGraph) -> list[str]:
+    """Order of a graph's nodes around a circle in which few edges cross, by exchanging pairs as long as that helps."""
+    order = list(graph.nodes)
+
+    def cost(order: list[str]) -> tuple[int, int]:
+        place = {node: i for i, node in enumerate(order)}
+        ends = [tuple(sorted((place[a], place[b]))) for a, b, _ in graph.edges]
+        crossings = sum(a < c < b < d or c < a < d < b for i, (a, b) in enumerate(ends) for c, d in ends[:i])
+        return crossings, sum(min(b - a, len(order) - b + a) for a, b in ends)
+
+    best, improved = cost(order), True
+    while improved:
+        improved = False
+        for i in range(len(order)):
+            for j in range(i):
+                order[i], order[j] = order[j], order[i]
+                if (now := cost(order)) < best:
+                    best, improved = now, True
+                else:
+                    order[i], order[j] = order[j], order[i]
+    return order
+
+
 def draw_graph(
     axis: Axes,
     graph: CausalGraph,
     *,
     highlight: str | None = None,
-    dashed: Collection[frozenset[str]] = (),
+    frequency: pd.DataFrame | None = None,
+    order: Sequence[str] | None = None,
+    legend: bool = True,
 ) -> None:
-    """Draw a causal graph on a circle: arrows where the direction is identified, plain lines where it is not.
+    """Draw a causal graph on a circle, with the mark of each end: arrowhead, plain, or a small open circle.
 
-    `highlight` is a node to colour, `dashed` the pairs of nodes whose edge is drawn broken.
+    Parameters
+    ----------
+    axis : Axes
+    graph : CausalGraph
+    highlight : str, optional
+        Node to colour.
+    frequency : DataFrame, optional
+        As `helpers.causal.edge_frequencies` returns: the wider an edge, the more of the resamples joined its nodes.
+    order : sequence of str, optional
+        Nodes around the circle, from the top clockwise; default `graph_order`. Give two graphs the same to compare
+        them.
+    legend : bool, default True
+        Whether to name marks and widths below the figure; where it has several graphs, leave that to `graph_legend`.
+
+    Raises
+    ------
+    ValueError
+        If `order` does not hold each node of the graph once.
     """
-    angles = np.pi / 2 - 2 * np.pi * np.arange(len(graph.nodes)) / len(graph.nodes)
-    place = {node: np.array([np.cos(angle), np.sin(angle)]) for node, angle in zip(graph.nodes, angles, strict=True)}
-    styles = {"directed": "-|>", "undirected": "-", "bidirected": "<|-|>"}
-    for a, b, kind in graph.edges:
-        axis.annotate(
-            "",
-            xy=tuple(place[b]),
-            xytext=tuple(place[a]),
-            arrowprops={
-                "arrowstyle": styles.get(kind, "-"),
-                "color": COLOURS["black"] if kind == "directed" else COLOURS["grey"],
-                "shrinkA": 26,
-                "shrinkB": 26,
-                "linewidth": 1.6,
-                "linestyle": "--" if frozenset((a, b)) in dashed else "-",
-                "mutation_scale": 16,
-            },
-        )
+    nodes = graph_order(graph) if order is None else list(order)
+    if sorted(nodes) != sorted(graph.nodes):
+        raise ValueError(f"order: found {nodes}, expected the nodes {list(graph.nodes)}")
+    angles = np.pi / 2 - 2 * np.pi * np.arange(len(nodes)) / len(nodes)
+    place = dict(zip(nodes, np.column_stack([np.cos(angles), np.sin(angles)]), strict=True))
+    shares = {}
+    if frequency is not None:
+        shares = {frozenset(pair): share for *pair, share in frequency[["a", "b", "any"]].itertuples(index=False)}
+    for a, b, _ in graph.edges:
+        marks = graph.marks(a, b)
+        if marks is not None:
+            _draw_edge(axis, place[a], place[b], marks, shares.get(frozenset((a, b)), 0.5 if not shares else 0.0))
     for node, (x, y) in place.items():
-        face = "#FFE3C2" if node == highlight else "#E3F0FA"
-        axis.text(
-            x,
-            y,
+        face = COLOURS["orange"] if node == highlight else "white"
+        axis.plot(x, y, "o", markersize=2 * NODE_RADIUS, mfc=face, mec=COLOURS["black"], zorder=4)
+        side = "center" if abs(x) < 0.1 else "left" if x > 0 else "right"
+        axis.annotate(
             node,
-            ha="center",
+            (x, y),
+            xytext=((NODE_RADIUS + 5) * x, (NODE_RADIUS + 8) * y),
+            textcoords="offset points",
+            ha=side,
             va="center",
-            bbox={"boxstyle": "round,pad=0.4", "fc": face, "ec": "#888888"},
+            fontsize=11,
+            fontweight="bold" if node == highlight else "normal",
         )
-    axis.set(xlim=(-1.45, 1.45), ylim=(-1.3, 1.3))
+    axis.set(xlim=(-1.75, 1.75), ylim=(-1.2, 1.2), aspect="equal")
     axis.set_axis_off()
+    if legend:
+        graph_legend(axis, [graph], widths=frequency is not None)
+
+
+def graph_legend(axis: Axes, graphs: Sequence[CausalGraph], *, widths: bool = False) -> None:
+    """Name below a figure the marks that occur in the graphs drawn in it, and the widths of edges if asked for."""
+    present = {frozenset(graph.marks(a, b) or ()) for graph in graphs for a, b, _ in graph.edges}
+    handles = [
+        Line2D([], [], color=COLOURS[name], linestyle=dashes, label=words)
+        for ends, (name, dashes, words) in EDGE_STYLES.items()
+        if ends in present
+    ]
+    if widths:
+        for share, words in ((0.5, "in half of the resamples"), (1.0, "in all resamples")):
+            handles.append(Line2D([], [], color=COLOURS["black"], linewidth=_edge_width(share), label=words))
+    _figure(axis).legend(handles=handles, loc="outside lower center", ncols=2, fontsize=9, handlelength=2.6)
+
+
+def _figure(axis: Axes) -> Figure:
+    figure = axis.get_figure(root=True)
+    assert figure is not None
+    return figure
+
+
+def _edge_width(share: float) -> float:
+    return 0.7 + 2.3 * share
+
+
+def _draw_edge(axis: Axes, start: np.ndarray, end: np.ndarray, marks: tuple[str, str], share: float) -> None:
+    """Draw a line between two nodes, short of their discs, and the mark at each end."""
+    name, dashes, _ = EDGE_STYLES[frozenset(marks)]
+    way = end - start
+    # Neighbours on the circle are joined by a line bent inwards, past the nodes between them.
+    bend = 0.35 * np.sign(way[0] * start[1] - way[1] * start[0]) if np.linalg.norm(way) < SHORT_CHORD else 0.0
+    middle = (start + end) / 2 + bend * np.array([way[1], -way[0]])
+    gaps = []
+    for point, mark in ((start, marks[0]), (end, marks[1])):
+        gap = NODE_RADIUS + 1.5
+        if mark == "circle":
+            # In points from the node, so that the circle touches the line at any size of the figure.
+            ahead = (middle - point) / np.linalg.norm(middle - point)
+            right, up = (ahead * (gap + MARK_RADIUS) / 72).tolist()
+            moved = axis.transData + ScaledTranslation(right, up, _figure(axis).dpi_scale_trans)
+            size = 2 * MARK_RADIUS
+            axis.plot(*point, "o", markersize=size, mfc="white", mec=COLOURS[name], mew=1.3, transform=moved, zorder=3)
+            gap += 2 * MARK_RADIUS
+        gaps.append(gap)
+    axis.add_patch(
+        FancyArrowPatch(
+            tuple(start),
+            tuple(end),
+            arrowstyle=f"{'<|' if marks[0] == 'arrow' else ''}-{'|>' if marks[1] == 'arrow' else ''}",
+            connectionstyle=f"arc3,rad={bend}",
+            shrinkA=gaps[0],
+            shrinkB=gaps[1],
+            color=COLOURS[name],
+            linewidth=_edge_width(share),
+            linestyle=dashes,
+            mutation_scale=10 + 4 * share,
+            joinstyle="miter",
+            zorder=2,
+        )
+    )
 
 
 def draw_layers(

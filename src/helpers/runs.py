@@ -54,8 +54,8 @@ PROFILES = ("smoke", "book", "full", "paper")
 ROOMS: dict[str, tuple[str, ...]] = {
     "01_data": ("survey", "bands.py", "inputs.py"),
     "02_contrastive_training": ("survey", "bands.py", "inputs.py", "contrastive"),
-    "03_knn_estimation": ("neighbours.py",),
-    "04_causal_discovery": ("neighbours.py", "causal"),
+    "03_knn_estimation": ("neighbours",),
+    "04_causal_discovery": ("survey", "bands.py", "inputs.py", "neighbours", "causal"),
     "05_information_decomposition": ("survey", "bands.py", "inputs.py", "contrastive", "information"),
     "90_mock_universe": ("survey", "bands.py", "inputs.py"),
 }
@@ -207,13 +207,13 @@ def stored_result(name: str) -> dict[str, Any]:
     """
     path = Path(__file__).parent / "stored" / name
     if not path.is_file():
-        raise ArtifactError(f"stored result {name!r} is not there; `make study` computes it, in hours")
+        raise ArtifactError(f"stored result {name!r} is not there; `make help` names what computes it, in hours")
     return json.loads(path.read_text(encoding="utf-8"))
 
 
 @cache
 def library_fingerprint(room: str) -> str:
-    """Hash of the code of one room (``"contrastive"``, ``"neighbours.py"``), without comments and docstrings."""
+    """Hash of the code of one room, a folder or module of this library, without comments and docstrings."""
     library = Path(__file__).parent
     files = sorted((library / room).rglob("*.py")) if (library / room).is_dir() else [library / room]
     digest = hashlib.sha256()

@@ -185,7 +185,9 @@ def test_every_profile_fills_every_configuration(profile):
     settings = profile_settings(profile)
     assert config_from(ContrastiveConfig, settings["contrastive"]).steps > 0
     assert config_from(InformationConfig, settings["information"]) is not None
-    assert settings["neighbours"]["k"] > 0 and settings["causal"]["n_permutations"] > 0
+    assert 0 < settings["neighbours"]["k"] and min(settings["neighbours"]["k_grid"]) > 0
+    assert settings["causal"].keys() == profile_settings("book")["causal"].keys()
+    assert min(settings["causal"].values()) > 0 and settings["causal"]["alpha"] < 1
 
 
 def test_root_is_found_from_below_and_by_environment(tmp_path, monkeypatch):

@@ -1,0 +1,144 @@
+"""The rejection rates kept with the library: each fork tested once, resumed, and told apart from other plans."""
+
+from __future__ import annotations
+
+import json
+from contextlib import nullcontext
+from dataclasses import asdict, replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from helpers.causal import draw_fork, sample_test
+from helpers.neighbours import nearest_neighbours
+from helpers.runs import stored_result
+from tools import independence_study
+from tools.independence_study import Plan, study
+
+PLAN = Plan(
+    n_galaxies=250,
+    n_neighbourhoods=40,
+    k=40,
+    dimensions=(2,),
+    partial_correlations=(0.0, 0.9),
+    n_null=4,
+    n_effect=2,
+    n_permuted=1,
+    n_replicates=19,
+)
+
+
+NUMBERS = ("p", "p_published", "p_permutation", "excess", "share_published", "share_s_removed")
+
+
+@pytest.fixture
+def two_forms(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run the study in this process, and with two forms only."""
+    monkeypatch.setattr(independence_study, "FORMS", ("linear", "shared bend"))
+    serial = nullcontext(SimpleNamespace(map=map))
+    monkeypatch.setattr(independence_study, "ProcessPoolExecutor", lambda *arguments, **options: serial)
+
+
+@pytest.fixture
+def drawn(two_forms: None, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, float, int]]:
+    """Forks in the order in which they are asked for, all with the same results."""
+    drawn = []
+
+    def fork(plan: Plan, *what: tuple[str, int, float, int]) -> dict[str, float]:
+        drawn.append(what)
+        return dict.fromkeys(NUMBERS, 0.5)
+
+    monkeypatch.setattr(independence_study, "_fork", fork)
+    return drawn
+
+
+def test_study_draws_each_fork_once_and_goes_on_where_it_stopped(
+    drawn: list, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(independence_study, "_KEPT_EVERY", 2)
+    result = tmp_path / "stored" / "study.json"
+    counted = independence_study._fork
+
+    def killed(plan: Plan, *what: tuple[str, int, float, int]) -> dict[str, float]:
+        if len(drawn) == 7:  # four forks of one combination, and of the next two that are kept and one that is not
+            raise KeyboardInterrupt
+        return counted(plan, *what)
+
+    monkeypatch.setattr(independence_study, "_fork", killed)
+    with pytest.raises(KeyboardInterrupt):
+        study(PLAN, tmp_path / "work", result)
+    assert not result.exists()
+    monkeypatch.setattr(independence_study, "_fork", counted)
+    found = study(PLAN, tmp_path / "work", result)
+    every = [(*combination, i) for combination in PLAN.combinations() for i in range(PLAN.n_forks(combination[2]))]
+    assert len(every) == 2 * (4 + 2)
+    assert drawn == every[:7] + every[6:]
+    assert json.loads(result.read_text(encoding="utf-8")) == json.loads(json.dumps(found))
+    assert study(PLAN, tmp_path / "work", result)["rows"] == found["rows"] and len(drawn) == 13
+
+
+def test_rates_are_those_of_the_tests(two_forms: None, tmp_path: Path) -> None:
+    rows = study(PLAN, tmp_path / "work", tmp_path / "study.json")["rows"]
+    assert [(row["form"], row["dimensions"], row["partial_correlation"]) for row in rows] == list(PLAN.combinations())
+    p_values = []
+    for seed in range(PLAN.n_null):
+        fork = draw_fork(PLAN.n_galaxies, 2, "linear", seed=seed)
+        index = nearest_neighbours(fork.latent, fork.latent[: PLAN.n_neighbourhoods], PLAN.k).index
+        options = {"latent": fork.latent, "n_replicates": PLAN.n_replicates, "n_resamples": 2, "seed": seed}
+        p_values.append(sample_test(fork.target, fork.query, index, **options).p_value)
+    null, effect = rows[0], rows[2]
+    assert null["mean_p"] == pytest.approx(np.mean(p_values))
+    assert null["rejected"] == np.mean(np.array(p_values) <= 0.05)
+    assert effect["rejected"] == 1 and effect["rejected_permutation"] is None
+    assert 0 <= null["share_s_removed"] < effect["share_s_removed"] <= 1
+    assert null["rejected_permutation"] in (0, 1)  # of one fork
+    assert (null["n_forks"], effect["n_forks"]) == (4, 2)
+
+
+@pytest.mark.parametrize(
+    ("change", "drawn_again"),
+    [
+        ({"n_replicates": 39}, 12),
+        ({"k": 50}, 12),
+        # A larger study goes on from a smaller one.
+        ({"n_null": 6}, 4),
+        ({"n_null": 3}, 0),
+        ({"dimensions": (2, 3)}, 12),
+        ({"partial_correlations": (0.0, 0.5, 0.9)}, 4),
+        ({"partial_correlations": (0.9,)}, 0),
+    ],
+)
+def test_other_plans_are_told_apart(change: dict, drawn_again: int, drawn: list, tmp_path: Path) -> None:
+    study(PLAN, tmp_path / "work", tmp_path / "study.json")
+    drawn.clear()
+    other = replace(PLAN, **change)
+    found = study(other, tmp_path / "work", tmp_path / "other.json")
+    assert len(drawn) == drawn_again and len(found["rows"]) == len(list(other.combinations()))
+    assert [row["n_forks"] for row in found["rows"]] == [other.n_forks(c) for *_, c in other.combinations()]
+    assert found["provenance"]["plan"] == asdict(other)
+
+
+def test_other_code_is_told_apart(drawn: list, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = replace(PLAN, partial_correlations=(0.9,))
+    study(plan, tmp_path / "work", tmp_path / "study.json")
+    monkeypatch.setattr(independence_study, "library_fingerprint", lambda room: "another")
+    study(plan, tmp_path / "work", tmp_path / "study.json")
+    assert len(drawn) == 2 * 4
+
+
+def test_stored_study_has_every_combination_and_says_where_it_comes_from() -> None:
+    stored = stored_result("independence_study.json")
+    origin = stored["provenance"]
+    assert {"command", "commit", "date", "system", "plan"} <= origin.keys()
+    plan = Plan(**{name: tuple(value) if isinstance(value, list) else value for name, value in origin["plan"].items()})
+    rows = stored["rows"]
+    combinations = [(row["form"], row["dimensions"], row["partial_correlation"]) for row in rows]
+    assert combinations == list(plan.combinations()) == list(Plan().combinations()) and len(rows) == 36
+    for row in rows:
+        correlation = row["partial_correlation"]
+        assert row["n_forks"] == plan.n_forks(correlation)
+        assert (row["rejected_permutation"] is None) == bool(correlation)
+        shares = [row[name] for name in row if name.startswith(("rejected", "share")) and row[name] is not None]
+        assert all(0 <= share <= 1 for share in shares)

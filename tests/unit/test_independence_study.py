@@ -9,7 +9,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
+from scipy.stats import binom
 
 from helpers.causal import draw_fork, sample_test
 from helpers.neighbours import nearest_neighbours
@@ -142,3 +144,18 @@ def test_stored_study_has_every_combination_and_says_where_it_comes_from() -> No
         assert (row["rejected_permutation"] is None) == bool(correlation)
         shares = [row[name] for name in row if name.startswith(("rejected", "share")) and row[name] is not None]
         assert all(0 <= share <= 1 for share in shares)
+
+
+def test_stored_study_shows_a_test_that_holds_its_level_and_has_power() -> None:
+    rows = pd.DataFrame(stored_result("independence_study.json")["rows"])
+    nulls = rows[rows["partial_correlation"] == 0]
+    count = nulls["n_forks"].to_numpy()
+    # Each kind within what luck allows a test of level 0.05 in 999 of 1000 cases, and all kinds together in 2 to 9%.
+    most = binom.isf(0.001, count, 0.05)
+    assert (nulls["rejected"] * count <= most).all()
+    assert 0.02 <= np.average(nulls["rejected"], weights=count) <= 0.09
+    assert (rows.loc[rows["partial_correlation"] == 0.2, "rejected"] >= 0.8).all()
+    # What the chapter holds against the published form and against permutations.
+    assert nulls["rejected_published"].mean() > 0.8
+    uneven = nulls[(nulls["form"] == "heteroscedastic") & (nulls["dimensions"] > 2)]
+    assert (uneven["rejected_permutation"] > 0.8).all()

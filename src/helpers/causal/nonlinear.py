@@ -13,7 +13,7 @@ from .smoothing import fit_smoothers
 
 __all__ = ["NonlinearTest", "nonlinear_test"]
 
-# Scatter of a wave, of amplitude 1, below which only the rounding of the regression is left.
+# Share of a wave's scatter below which only what the penalty of the regression keeps back is left.
 _LEAST_LEFT = 1e-4
 
 
@@ -103,7 +103,7 @@ def nonlinear_test(
     smoothers = fit_smoothers(waves, points, metric_of=metric_of, seed=seed)
     left = np.column_stack([s.residual(waves[:, j]) for j, s in enumerate(smoothers)])
     scatter = np.sqrt((left**2).mean(axis=0))
-    if (scatter < _LEAST_LEFT).any():
+    if (scatter < _LEAST_LEFT * waves.std(axis=0)).any():
         raise ValueError("query or target: found a function of latent and given, expected one that S leaves open")
     left /= scatter
     products = (left[:, :n_features, None] * left[:, None, n_features:]).reshape(len(rows), -1)

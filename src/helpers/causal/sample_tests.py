@@ -121,6 +121,9 @@ def sample_test(
     leaves every galaxy its own scatter; a permutation hands it that of another, and where target and query both scatter
     more in one part of S it takes that for dependence.
 
+    In memory it holds the smooth functions of S, some 300 numbers for every galaxy, a few times over: 1 GB for 100,000
+    galaxies.
+
     Without ``latent`` it is the published form: ``given`` is removed inside each neighbourhood, and a replicate
     permutes the query property over the sample.
 

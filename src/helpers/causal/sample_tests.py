@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
@@ -251,23 +251,17 @@ def _tests(
     return [test for part in in_threads(tests, *zip(*columns.patterns(), strict=True)) for test in part]
 
 
-class _Scene:
-    """Columns of galaxies in neighbourhoods, for queries with the same nulls."""
-
-    known: Mask
-    rows: Integers
+class _Scene(Protocol):
+    """Galaxies in neighbourhoods, for queries with the same nulls."""
 
     def efficiencies(self) -> Floats:
         """Adjusted efficiency of each neighbourhood, [n_query, n_queries]."""
-        raise NotImplementedError
 
     def replicates(self, n: int, kinds: Kinds, rng: np.random.Generator) -> Floats:
         """Its mean over each kind of neighbourhoods where independence is true, [n_kinds, n_queries, n]."""
-        raise NotImplementedError
 
     def halves(self, n: int, kinds: Kinds, rng: np.random.Generator) -> Floats:
         """Its mean in random halves of the galaxies, [n_kinds, n_queries, n]."""
-        raise NotImplementedError
 
 
 def _kinds(groups: ArrayLike | None, n_query: int) -> Kinds:
@@ -340,7 +334,7 @@ def _row(efficiency: Floats, null: Floats, halves: Floats) -> dict[str, float]:
 
 
 @dataclass(frozen=True, eq=False)
-class _Nothing(_Scene):
+class _Nothing:
     """Too few galaxies to say anything."""
 
     known: Mask
@@ -357,7 +351,7 @@ class _Nothing(_Scene):
 
 
 @dataclass(frozen=True, eq=False)
-class _AtFixedS(_Scene):
+class _AtFixedS:
     """Residuals at fixed S: with nothing left to condition on, sums over neighbours say everything."""
 
     known: Mask
@@ -465,7 +459,7 @@ class _AtFixedS(_Scene):
 
 
 @dataclass(frozen=True, eq=False)
-class _Published(_Scene):
+class _Published:
     """Plain columns, from which what is given is removed inside each neighbourhood (paper)."""
 
     columns: Columns

@@ -24,6 +24,7 @@ from threadpoolctl import threadpool_limits
 
 from helpers.causal import local_test, sample_test
 from helpers.causal.forks import FORMS, draw_fork
+from helpers.cores import available_cores
 from helpers.neighbours import nearest_neighbours
 from helpers.progress import progress_bar
 from helpers.runs import atomic_path, library_fingerprint
@@ -175,7 +176,7 @@ def _provenance(plan: Plan) -> dict[str, Any]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
+    parser.add_argument("--jobs", type=int, default=available_cores(), help="processes")
     parser.add_argument("--forks", type=int, default=Plan.n_null, help="forks of each combination without an effect")
     parser.add_argument("--output", type=Path, default=RESULT)
     options = parser.parse_args(arguments)

@@ -7,15 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.stats import t as student
 
 from ..checks import is_number, is_whole
 from .columns import complete_rows
+from .reference import Floats
 
 __all__ = ["Sensitivity", "adjusted_estimate", "confounder_bound", "robustness_value", "sensitivity_analysis"]
-
-Floats = NDArray[np.float64]
 
 
 def robustness_value(

@@ -66,7 +66,7 @@ class Plan:
     n_neighbourhoods: int = 1500
     k: int = 100
     dimensions: tuple[int, ...] = (2, 8, 16)
-    partial_correlations: tuple[float, ...] = (0.0, 0.1, 0.2)
+    partial_correlations: tuple[float, ...] = (0.0, 0.05, 0.1, 0.2)
     n_null: int = 200
     n_effect: int = 50
     n_permuted: int = 40

@@ -461,7 +461,9 @@ axes[1].plot(
 )
 axes[1].set(xlabel="the same", xlim=(-0.05, 1.05))
 effects = [effect for effect in plan["partial_correlations"] if effect]
-for effect, shade, marker in zip(effects, ("sky", "green", "black"), "^vP", strict=True):
+for effect, shade, marker in zip(
+    effects, ("sky", "green", "black"), "^vP", strict=True
+):
     power = trials[trials["partial_correlation"] == effect]["rejected"]
     axes[2].plot(
         power,

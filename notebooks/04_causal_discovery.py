@@ -472,7 +472,7 @@ for effect, shade, marker in zip(
         color=COLOURS[shade],
         label=f"sample test, correlation {effect}",
     )
-axes[2].set(xlabel="rejected if dependent", xlim=(-0.05, 1.05))
+axes[2].set(xlabel="rejected if\ndependent", xlim=(-0.05, 1.05))
 axes[0].set_yticks(places, labels)
 axes[0].set_ylabel("form of the fork, dimensions of S")
 figure.suptitle(

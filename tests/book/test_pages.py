@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -19,68 +14,11 @@ from tools.project import ROOT, chapters, documents
 pytestmark = pytest.mark.slow
 
 LAPTOP, PHONE = 1280, 390
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-dev-shm-usage",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--no-first-run",
-]
-
-
-class QuietHandler(SimpleHTTPRequestHandler):
-    """Serve files without a line per request."""
-
-    def log_message(self, format: str, *arguments: Any) -> None:
-        """Say nothing."""
 
 
 @pytest.fixture(scope="module")
-def address(pages: Path) -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=str(pages)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    server.server_close()
-
-
-@dataclass
-class Visit:
-    """A page in the browser, with what it complained of and whom it asked."""
-
-    page: Any
-    complaints: list[str] = field(default_factory=list)
-    strangers: list[str] = field(default_factory=list)
-
-
-@pytest.fixture(scope="module")
-def browser(browser_path: str) -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=browser_path, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def visit(browser: Any) -> Iterator[Visit]:
-    context = browser.new_context(viewport={"width": LAPTOP, "height": 900})
-    visit = Visit(context.new_page())
-
-    def route(route: Any) -> None:
-        if urlsplit(route.request.url).hostname == "127.0.0.1":
-            route.continue_()
-        else:
-            visit.strangers.append(route.request.url)
-            route.abort()
-
-    context.route("http*://**/*", route)
-    visit.page.on("console", lambda message: visit.complaints.append(message.text) if message.type == "error" else None)
-    visit.page.on("pageerror", lambda error: visit.complaints.append(str(error)))
-    yield visit
-    context.close()
+def address(pages: Path, serve: Callable[[Path], str]) -> str:
+    return serve(pages)
 
 
 def test_static_gates(pages: Path) -> None:
@@ -89,7 +27,7 @@ def test_static_gates(pages: Path) -> None:
 
 @pytest.mark.browser
 @pytest.mark.parametrize("document", documents())
-def test_page_is_whole_on_a_laptop_and_on_a_phone(document: str, address: str, visit: Visit) -> None:
+def test_page_is_whole_on_a_laptop_and_on_a_phone(document: str, address: str, visit: Any) -> None:
     for width in (LAPTOP, PHONE):
         visit.page.set_viewport_size({"width": width, "height": 900})
         visit.page.goto(f"{address}/{document}.html", wait_until="load")
@@ -107,13 +45,13 @@ def test_page_is_whole_on_a_laptop_and_on_a_phone(document: str, address: str, v
 
 
 @pytest.mark.browser
-def test_mathematics_is_rendered(address: str, visit: Visit) -> None:
+def test_mathematics_is_rendered(address: str, visit: Any) -> None:
     visit.page.goto(f"{address}/book/notation.html", wait_until="load")
     visit.page.wait_for_selector("article mjx-container", timeout=20_000)
 
 
 @pytest.mark.browser
-def test_search_finds_a_word(address: str, visit: Visit) -> None:
+def test_search_finds_a_word(address: str, visit: Any) -> None:
     visit.page.goto(f"{address}/search.html?q=neighbour", wait_until="load")
     visit.page.wait_for_selector("#search-results ul.search li a", timeout=20_000)
     assert visit.page.query_selector_all("#search-results ul.search li a")
@@ -121,7 +59,7 @@ def test_search_finds_a_word(address: str, visit: Visit) -> None:
 
 
 @pytest.mark.browser
-def test_first_page_leads_to_the_introduction(address: str, visit: Visit) -> None:
+def test_first_page_leads_to_the_introduction(address: str, visit: Any) -> None:
     visit.page.goto(f"{address}/", wait_until="load")
     visit.page.wait_for_url("**/book/intro.html", timeout=20_000)
     assert visit.page.title()

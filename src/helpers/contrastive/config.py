@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -137,7 +138,24 @@ class ContrastiveConfig:
             raise ValueError(f"ContrastiveConfig.{name}: found {getattr(self, name)!r}, expected {expected}")
 
 
-def learning_rate(step: int, config: ContrastiveConfig) -> float:
+class Schedule(Protocol):
+    """What `learning_rate` reads of settings."""
+
+    @property
+    def schedule(self) -> str: ...  # noqa: D102
+    @property
+    def steps(self) -> int: ...  # noqa: D102
+    @property
+    def learning_rate(self) -> float: ...  # noqa: D102
+    @property
+    def decay_at(self) -> float: ...  # noqa: D102
+    @property
+    def decay_factor(self) -> float: ...  # noqa: D102
+    @property
+    def warm_up(self) -> float: ...  # noqa: D102
+
+
+def learning_rate(step: int, config: Schedule) -> float:
     """Learning rate of a step: constant, then divided once (paper); or one cycle (ours)."""
     if config.schedule == "step":
         return config.learning_rate * (config.decay_factor if step >= config.decay_at * config.steps else 1.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -118,6 +118,11 @@ class Galaxies:
         read = self.stamps.read(rows)
         return read.pin_memory() if self.label.is_cuda else read
 
+    @property
+    def streamed(self) -> bool:
+        """Whether images are read from the store when asked for."""
+        return self.stamps is not None and self.images is None
+
     def batch(
         self, rows: np.ndarray, fetched: Tensor | None, views: tuple[np.ndarray, np.ndarray | None] | None
     ) -> Batch:
@@ -187,33 +192,40 @@ class Waiting:
 
 
 def batches(
-    galaxies: Galaxies, rows_of: Callable[[int], np.ndarray], first: int, last: int, waiting: Waiting
-) -> Iterator[tuple[np.ndarray, Tensor | None]]:
+    fetch: Callable[[np.ndarray], Tensor | None],
+    rows_of: Callable[[int], np.ndarray],
+    first: int,
+    last: int,
+    waiting: Waiting,
+    *,
+    ahead: bool,
+) -> Generator[tuple[np.ndarray, Tensor | None]]:
     """Rows and fetched images of the steps from `first` to before `last`, in order.
 
-    Images that are not kept in memory are read ahead by threads. Nothing depends on when they finish.
+    With `ahead`, for images that are not kept in memory, threads read some steps ahead. Nothing depends on when they
+    finish.
     """
-    if galaxies.stamps is None or galaxies.images is not None:
+    if not ahead:
         for step in range(first, last):
             with waiting:
                 rows = rows_of(step)
-                fetched = galaxies.fetch(rows)
+                fetched = fetch(rows)
             yield rows, fetched
         return
-    ahead: deque[tuple[np.ndarray, Future[Tensor | None]]] = deque()
+    waited: deque[tuple[np.ndarray, Future[Tensor | None]]] = deque()
     with ThreadPoolExecutor(AHEAD, thread_name_prefix="images") as pool:
         try:
             for step in range(first, last + AHEAD):
                 if step < last:
                     rows = rows_of(step)
-                    ahead.append((rows, pool.submit(galaxies.fetch, rows)))
-                if len(ahead) > AHEAD or step >= last:
-                    if not ahead:
+                    waited.append((rows, pool.submit(fetch, rows)))
+                if len(waited) > AHEAD or step >= last:
+                    if not waited:
                         return
-                    rows, future = ahead.popleft()
+                    rows, future = waited.popleft()
                     with waiting:
                         fetched = future.result()
                     yield rows, fetched
         finally:
-            for _, future in ahead:
+            for _, future in waited:
                 future.cancel()

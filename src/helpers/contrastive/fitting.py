@@ -149,9 +149,9 @@ class _Loop:
             finite = torch.ones((), dtype=torch.bool, device=self.fabric.device)
             terms: list[dict[str, Tensor]] = []
             start = time.perf_counter() - self.seconds
-            for micro_step, (rows, fetched) in enumerate(
-                batches(self.training, self._rows, parts * self.step, last, self.waiting), parts * self.step
-            ):
+            first, training = parts * self.step, self.training
+            fetched_batches = batches(training.fetch, self._rows, first, last, self.waiting, ahead=training.streamed)
+            for micro_step, (rows, fetched) in enumerate(fetched_batches, first):
                 terms.append(self._accumulate(micro_step, rows, fetched))
                 if (micro_step + 1) % parts:
                     continue

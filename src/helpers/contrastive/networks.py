@@ -114,7 +114,7 @@ class ContrastiveNetwork(nn.Module):
 class InformationNetwork(nn.Module):
     """Encoder without ext, and estimator: what an information estimate trains by cross-entropy alone (paper)."""
 
-    def __init__(self, encoder: nn.Module, estimator: nn.Sequential) -> None:
+    def __init__(self, encoder: nn.Module, estimator: nn.Module) -> None:
         super().__init__()
         self.encoder, self.estimator = encoder, estimator
 

@@ -31,11 +31,14 @@ class Fit:
         Of the validation and test predictions.
     best_step : int
         Step that was kept.
+    image_encoders : tuple of dict of float32 array
+        Weights of the image encoder of each network of a part, for a union to start from.
     """
 
     log_probability: dict[str, np.ndarray]
     calibration: Calibration
     best_step: int
+    image_encoders: tuple[dict[str, np.ndarray], ...] = ()
 
 
 def store_fits(file: Path, fits: Fit | Sequence[Fit]) -> None:
@@ -47,6 +50,8 @@ def store_fits(file: Path, fits: Fit | Sequence[Fit]) -> None:
         arrays[f"{i}/calibration"] = np.array(calibration, dtype=np.float64)
         arrays[f"{i}/best_step"] = np.array(fit.best_step)
         arrays |= {f"{i}/log_probability/{part}": values for part, values in fit.log_probability.items()}
+        for member, weights in enumerate(fit.image_encoders):
+            arrays |= {f"{i}/image_encoder/{member}/{name}": values for name, values in weights.items()}
     with atomic_path(file) as temporary, open(temporary, "wb") as stream:
         np.savez(stream, **arrays)  # type: ignore[arg-type]
 
@@ -66,9 +71,17 @@ def load_fits(file: Path) -> Fit | list[Fit] | None:
 
 
 def _fit(arrays: Mapping[str, np.ndarray], i: int) -> Fit:
-    prefix = f"{i}/log_probability/"
+    encoders: dict[int, dict[str, np.ndarray]] = {}
+    for name, values in _under(f"{i}/image_encoder/", arrays).items():
+        member, weight = name.split("/", 1)
+        encoders.setdefault(int(member), {})[weight] = values
     return Fit(
-        {name.removeprefix(prefix): values for name, values in arrays.items() if name.startswith(prefix)},
+        _under(f"{i}/log_probability/", arrays),
         Calibration(*arrays[f"{i}/calibration"].tolist()),
         int(arrays[f"{i}/best_step"]),
+        tuple(encoders[member] for member in sorted(encoders)),
     )
+
+
+def _under(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name.removeprefix(prefix): values for name, values in arrays.items() if name.startswith(prefix)}

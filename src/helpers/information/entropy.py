@@ -8,9 +8,11 @@ from numpy.typing import ArrayLike
 from ..checks import is_number, is_whole
 from ..contrastive.bins import MassBins
 
-__all__ = ["mass_prior", "plugin_entropy", "pointwise_information"]
+__all__ = ["kernel_prior", "mass_prior", "plugin_entropy", "pointwise_information"]
 
 PUBLISHED_RANGE = (6.0, 12.5)  # dex
+KERNEL_WIDTHS = (0.0, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0)  # bins
+PSEUDO_SHARES = (1.0, 1 / 4, 1 / 16, 1 / 64, 1 / 256)
 ROUNDING = 1e-5  # nats by which a float32 cross-entropy may fall below zero
 
 
@@ -54,6 +56,55 @@ def mass_prior(
     if not is_number(smoothing) or not 0 <= smoothing < np.inf:
         raise ValueError(f"smoothing: found {smoothing!r}, expected a pseudo-count of 0 or more")
     return _mass_bins(bins, range).prior(masses, float(smoothing))
+
+
+def kernel_prior(
+    target: ArrayLike,
+    bins: int = 520,
+    range: tuple[float, float] = PUBLISHED_RANGE,
+    *,
+    smoothing: float = 0.5,
+) -> np.ndarray:
+    """Probability of each mass bin, from a histogram spread by a Gaussian kernel (ours).
+
+    A histogram of n galaxies in B bins is worse than the truth by about B / 2n nats for a galaxy that it has not seen,
+    so that a smooth prediction from an input that knows nothing would seem to know as much. Width of the kernel and
+    pseudo-count are those that predict each galaxy best from all others, of a grid that holds the plain histogram.
+
+    Parameters
+    ----------
+    target, bins, range
+        As in `mass_prior`.
+    smoothing : float, default 0.5
+        Largest pseudo-count of each bin; fractions of it are tried too.
+
+    Returns
+    -------
+    float64 array [bins]
+        Positive; sums to 1.
+
+    Raises
+    ------
+    ValueError
+        As `mass_prior`, and if `smoothing` is 0.
+    """
+    if not is_number(smoothing) or not 0 < smoothing < np.inf:
+        raise ValueError(f"smoothing: found {smoothing!r}, expected a pseudo-count above 0")
+    masses = _one_dimensional(target, "target")
+    counts = mass_prior(masses, bins, range) * masses.size
+    number = np.arange(bins)
+    best, best_loss = np.empty(0), np.inf
+    for width in KERNEL_WIDTHS:
+        kernel = np.exp(-0.5 * ((number[:, None] - number) / width) ** 2) if width else np.eye(bins)
+        kernel /= kernel.sum(axis=0)  # what a galaxy spreads stays within the range
+        spread = kernel @ counts
+        for share in PSEUDO_SHARES:
+            total = masses.size + bins * smoothing * share
+            others = np.maximum(spread - np.diag(kernel), 0.0) + smoothing * share
+            loss = -counts @ np.log(others / (total - 1)) / masses.size
+            if loss < best_loss:
+                best, best_loss = (spread + smoothing * share) / total, loss
+    return best
 
 
 def plugin_entropy(

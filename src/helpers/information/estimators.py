@@ -11,50 +11,29 @@ the training galaxies they are of.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-import torch
 from scipy.special import logsumexp
-from scipy.stats import t as student_t
 
 from ..checks import is_whole
-from ..contrastive.bins import MassBins, default_n_bins
-from ..contrastive.calibration import Calibration, calibrate
-from ..contrastive.devices import make_fabric
-from ..contrastive.features import Features, Scaling, column_values, fit_scaling, scale_features
-from ..inputs import ResolvedInput, parse, resolve
+from ..inputs import parse
 from ..progress import progress_bar
-from ..runs import config_from, library_fingerprint, profile_settings
-from .checkpoints import Fit, load_fits, store_fits
-from .entropy import mass_prior
-from .fitting import (
-    Ensemble,
-    InformationConfig,
-    LabelledInputs,
-    fit_ensemble,
-    information_network,
-    log_probabilities,
-)
+from ..runs import config_from, profile_settings
+from .checkpoints import Fit
+from .config import InformationConfig
+from .intervals import interval_of_mean
+from .laboratory import FEWEST, HELD_OUT, Inputs, Laboratory, contents
 
 if TYPE_CHECKING:
     from ..survey import Sample
 
-__all__ = ["ESTIMATORS", "InformationEstimate", "estimate_information"]
+__all__ = ["ESTIMATORS", "InformationEstimate", "estimate_information", "estimate_inputs"]
 
 ESTIMATORS = ("nested", "separate", "amortised")
-PARTS = ("train", "validation", "test")
-HELD_OUT = ("validation", "test")
-INTERVAL = (2.5, 97.5)  # per cent
-STRENGTHS = (0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0)  # of a correction
-FEWEST = {"train": 40, "validation": 10, "test": 5}
-
-Inputs = str | Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -114,374 +93,81 @@ class InformationEstimate:
         return np.nanmean(self.repeats, axis=1)
 
 
-class Laboratory:
-    """One sample with one configuration: fits networks, and remembers the fits.
+def make_estimate(
+    laboratory: Laboratory, name: str, fits: Sequence[Fit], seeds: Sequence[int], settings: dict[str, Any]
+) -> InformationEstimate:
+    """Average the refits' probabilities, and compare with the prior on the test split."""
+    rows, label = laboratory.rows["test"], laboratory.label[laboratory.rows["test"]]
+    everything = {part: np.stack([fit.log_probability[part] for fit in fits]) for part in HELD_OUT}
+    mean = {
+        part: logsumexp(values.astype(np.float64), axis=0) - np.log(len(fits)) for part, values in everything.items()
+    }
+    # The mean of several predictions is less sure of itself than each: it is calibrated again.
+    calibration = fits[0].calibration
+    if len(fits) > 1:
+        calibration = laboratory.calibration(mean["validation"], "validation")
+        mean = {part: calibration.apply(values, laboratory.prior).astype(np.float64) for part, values in mean.items()}
+    own = np.arange(len(rows))
+    surprise = -np.log(laboratory.prior[label])
+    cross_entropy = -mean["test"][own, label]
+    per_seed = surprise + everything["test"][:, own, label].astype(np.float64)
+    validation_label = laboratory.label[laboratory.rows["validation"]]
+    validation_cross_entropy = -mean["validation"][np.arange(len(validation_label)), validation_label].mean()
+    probability = np.exp(mean["test"])
+    below = np.cumsum(probability, axis=1)[own, label] - probability[own, label]
+    uniform = np.random.default_rng([seeds[0], 5]).random(len(rows))
 
-    Parameters
-    ----------
-    sample : Sample
-    config : InformationConfig
-    device : str
-    resample : bool
-        Whether each seed trains on its own bootstrap sample of the training split.
-    reuse : dict, optional
-        Fits by what made them; kept by the caller to fit nothing twice.
-    checkpoint_dir : path, optional
-        Folder that keeps every finished fit for later processes.
-    """
-
-    def __init__(
-        self,
-        sample: Sample,
-        config: InformationConfig,
-        *,
-        device: str,
-        resample: bool,
-        reuse: dict[Any, Any] | None,
-        checkpoint_dir: str | Path | None = None,
-    ) -> None:
-        self.sample, self.config, self.resample = sample, config, resample
-        self.rows = {part: sample.rows(part) for part in PARTS}
-        for part, fewest in FEWEST.items():
-            if len(self.rows[part]) < fewest:
-                raise ValueError(f"sample: found {len(self.rows[part])} {part} galaxies, expected at least {fewest}")
-        self.fabric = make_fabric(device, config.precision)
-        self.bins = MassBins(config.n_bins or default_n_bins(len(self.rows["train"])))
-        self.label = self.bins.labels(sample.mass)
-        self.prior = mass_prior(
-            sample.mass[self.rows["train"]],
-            self.bins.count,
-            (self.bins.low, self.bins.high),
-            smoothing=config.smoothing,
-        )
-        self.reuse: dict[Any, Any] = {} if reuse is None else reuse
-        self.checkpoint_dir = None if checkpoint_dir is None else Path(checkpoint_dir)
-        if self.checkpoint_dir is not None and self.checkpoint_dir.exists() and not self.checkpoint_dir.is_dir():
-            raise ValueError(f"checkpoint_dir: found the file {str(checkpoint_dir)!r}, expected a folder")
-
-    def resolve(self, inputs: Inputs) -> ResolvedInput:
-        """Columns of an input, all main but the reddening; the target is refused."""
-        return resolve(inputs, self.sample.catalog, errors_as_main=True, target=self.sample.target)
-
-    def remembered(self, key: tuple[Any, ...], catalog: pd.DataFrame, columns: Sequence[str], fit: Any) -> Any:
-        """Return `fit()`, or what it gave before for the same key, settings, masses, split and columns.
-
-        What an earlier process stored in `checkpoint_dir` counts if the code of the networks and the version of
-        torch are also the same. A file that cannot be read counts as absent.
-        """
-        digest = hashlib.blake2b(digest_size=16)
-        for values in (self.label, *self.rows.values(), *(column_values(catalog, column) for column in columns)):
-            digest.update(np.ascontiguousarray(values).tobytes())
-        key = (*key, self.config, self.resample, digest.hexdigest())
-        if key not in self.reuse:
-            self.reuse[key] = self._restored(key, fit)
-        return self.reuse[key]
-
-    def _restored(self, key: tuple[Any, ...], fit: Any) -> Any:
-        """Return what `checkpoint_dir` holds under `key`, or `fit()`, which is stored there."""
-        if self.checkpoint_dir is None:
-            return fit()
-        code = [library_fingerprint(room) for room in ("information", "contrastive")]
-        # The key's parts are names, numbers and dataclasses of them: their text says all.
-        whole = repr((key, self.bins, str(self.fabric.device), code, torch.__version__))
-        file = self.checkpoint_dir / f"information-{hashlib.sha256(whole.encode()).hexdigest()[:32]}.npz"
-        fitted = load_fits(file)
-        if fitted is None:
-            fitted = fit()
-            store_fits(file, fitted)
-        return fitted
-
-    def training_rows(self, seed: int) -> np.ndarray:
-        """Rows of the training split that a refit learns from, repeats included."""
-        rows = self.rows["train"]
-        return np.random.default_rng([seed, 3]).choice(rows, size=len(rows)) if self.resample else rows
-
-    def features(self, resolved: ResolvedInput, catalog: pd.DataFrame) -> tuple[Scaling, Features]:
-        """Scale the inputs of all galaxies by the training split."""
-        scaling = fit_scaling(resolved, catalog.iloc[self.rows["train"]], standardise=self.config.standardise)
-        return scaling, scale_features(scaling, catalog)
-
-    def data(self, features: Features, rows: np.ndarray, base: np.ndarray) -> LabelledInputs:
-        """Put some galaxies on the device."""
-        return LabelledInputs.of(features.main[rows], features.extra[rows], base, self.label[rows], self.fabric.device)
-
-    def ensemble(
-        self, scaling: Scaling, seed: int, *, n_members: int = 1, n_flags: int = 0, zero_start: bool = True
-    ) -> Ensemble:
-        """Untrained networks of a seed."""
-        torch.manual_seed(seed)
-        sizes = scaling.n_main, scaling.n_extra + n_flags, self.bins.count
-        return Ensemble([information_network(*sizes, self.config, zero_start=zero_start) for _ in range(n_members)])
-
-    def fit(
-        self,
-        ensemble: Ensemble,
-        training: Sequence[LabelledInputs],
-        validation: LabelledInputs,
-        seed: int,
-        name: str,
-        strengths: Sequence[float] = (1.0,),
-    ) -> int:
-        """Train; return the step that was kept."""
-        record = fit_ensemble(
-            self.fabric,
-            ensemble,
-            training,
-            validation,
-            self.config,
-            seed=seed,
-            name=name,
-            strengths=strengths,
-        )
-        return int(record["best_step"])
-
-    def calibration(self, log_probability: np.ndarray, part: str) -> Calibration:
-        """Calibration by one part of the split; none where it is switched off."""
-        if not self.config.calibrate:
-            return Calibration()
-        return calibrate(log_probability, self.label[self.rows[part]], self.prior)
-
-    def calibrated(self, log_probability: dict[str, np.ndarray], best_step: int) -> Fit:
-        """Fit whose validation and test predictions are calibrated on the validation split.
-
-        Out-of-fold predictions come from single networks and get a calibration of their own.
-        """
-        calibration = self.calibration(log_probability["validation"], "validation")
-        own = {part: calibration for part in log_probability}
-        if "train" in log_probability:
-            own["train"] = self.calibration(log_probability["train"], "train")
-        calibrated = {part: own[part].apply(values, self.prior) for part, values in log_probability.items()}
-        return Fit(calibrated, calibration, best_step)
-
-    def separate(self, inputs: Inputs, seed: int) -> Fit:
-        """One network from scratch (paper)."""
-        resolved = self.resolve(inputs)
-
-        def fit() -> Fit:
-            scaling, features = self.features(resolved, self.sample.catalog)
-            nothing = np.zeros((1, self.bins.count))
-            network = self.ensemble(scaling, seed, zero_start=False)
-            held_out = {part: self.data(features, self.rows[part], nothing) for part in HELD_OUT}
-            training = [self.data(features, self.training_rows(seed), nothing)]
-            best_step = self.fit(network, training, held_out["validation"], seed, resolved.name)
-            return self.calibrated(
-                {part: log_probabilities(network, data) for part, data in held_out.items()}, best_step
-            )
-
-        return self.remembered(("separate", resolved, seed), self.sample.catalog, resolved.columns, fit)
-
-    def part(self, inputs: Inputs, seed: int) -> Fit:
-        """Fold networks of a part, each starting from the prior (ours).
-
-        Training galaxies are predicted by the network that did not see them, the others by the mean of all
-        networks' log-probabilities.
-        """
-        resolved = self.resolve(inputs)
-        if self.config.n_folds > len(self.rows["train"]):
-            raise ValueError(
-                f"n_folds: found {self.config.n_folds} for {len(self.rows['train'])} training galaxies, "
-                "expected no more folds than galaxies"
-            )
-
-        def fit() -> Fit:
-            rows, own = self.training_rows(seed), self.rows["train"]
-            scaling, features = self.features(resolved, self.sample.catalog)
-            prior, n_folds = np.log(self.prior)[None], self.config.n_folds
-            # Folds are drawn for galaxies, not rows, so that repeats of a galaxy stay on one side.
-            fold = np.full(len(self.sample), -1)
-            fold[own] = np.random.default_rng([seed, 4]).permutation(len(own)) % n_folds
-            networks = self.ensemble(scaling, seed, n_members=n_folds)
-            training = [self.data(features, rows[fold[rows] != k], prior) for k in range(n_folds)]
-            held_out = {part: self.data(features, self.rows[part], prior) for part in HELD_OUT}
-            best_step = self.fit(networks, training, held_out["validation"], seed, resolved.name)
-            predictions = {part: log_probabilities(networks, data) for part, data in held_out.items()}
-            predictions["train"] = np.empty((len(own), self.bins.count), dtype=np.float32)
-            for k, network in enumerate(networks.members):
-                unseen = fold[own] == k
-                predictions["train"][unseen] = log_probabilities(
-                    Ensemble([network]), self.data(features, own[unseen], prior)
-                )
-            return self.calibrated(predictions, best_step)
-
-        return self.remembered(("part", resolved, seed), self.sample.catalog, resolved.columns, fit)
-
-    def union(self, base: Inputs, union: Inputs, seed: int, *, placebo: bool = False) -> Fit:
-        """Corrections, of zero at the start, to the part's predictions, from the inputs of the union (ours).
-
-        With `placebo`, what the union adds to its base is exchanged between galaxies within each part of the
-        split.
-        """
-        resolved_base, resolved = self.resolve(base), self.resolve(union)
-        base_columns = resolved_base.columns
-        if not set(base_columns) < set(resolved.columns):
-            raise ValueError(
-                f"base: found {base!r} for {resolved.name!r}, expected a part of it: some of its columns, not all"
-            )
-        start = self.part(base, seed)
-
-        def fit() -> Fit:
-            catalog, rows = self.sample.catalog, self.training_rows(seed)
-            if placebo:
-                added = [column for column in resolved.columns if column not in base_columns]
-                catalog = exchange(catalog, added, list(self.rows.values()), seed)
-            scaling, features = self.features(resolved, catalog)
-            # Row number in the whole sample -> row of the out-of-fold predictions.
-            position = np.full(len(self.sample), -1)
-            position[self.rows["train"]] = np.arange(len(self.rows["train"]))
-            training = self.data(features, rows, start.log_probability["train"][position[rows]])
-            held_out = {part: self.data(features, self.rows[part], start.log_probability[part]) for part in HELD_OUT}
-            n_members = self.config.n_folds
-            corrections = self.ensemble(scaling, seed, n_members=n_members)
-            best_step = self.fit(
-                corrections, [training] * n_members, held_out["validation"], seed, resolved.name, STRENGTHS
-            )
-            return self.calibrated(
-                {part: log_probabilities(corrections, data) for part, data in held_out.items()}, best_step
-            )
-
-        key = ("union", resolved_base, resolved, seed, placebo)
-        return self.remembered(key, self.sample.catalog, resolved.columns, fit)
-
-    def amortised(self, subsets: Sequence[Inputs], seed: int) -> list[Fit]:
-        """One network for all `subsets`: each galaxy of a batch is shown one, drawn at random (ours)."""
-        resolved = [self.resolve(inputs) for inputs in subsets]
-        whole = _merge(resolved)
-
-        def fit() -> list[Fit]:
-            scaling, features = self.features(whole, self.sample.catalog)
-            shown = scaling.columns + scaling.flagged  # a missing flag is hidden with its column
-            kept = np.array([[column in inputs.columns for column in shown] for inputs in resolved], dtype=np.float32)
-            masks = torch.from_numpy(kept).to(self.fabric.device)
-            prior = np.log(self.prior)[None]
-
-            def masked(rows: np.ndarray) -> LabelledInputs:
-                return replace(self.data(features, rows, prior), masks=masks)
-
-            network = self.ensemble(scaling, seed, n_flags=len(shown))
-            held_out = {part: masked(self.rows[part]) for part in HELD_OUT}
-            training = [masked(self.training_rows(seed))]
-            best_step = self.fit(network, training, held_out["validation"], seed, f"subsets of {whole.name}")
-            return [
-                self.calibrated(
-                    {part: log_probabilities(network, data, i) for part, data in held_out.items()}, best_step
-                )
-                for i in range(len(resolved))
-            ]
-
-        return self.remembered(("amortised", tuple(resolved), seed), self.sample.catalog, whole.columns, fit)
-
-    def estimate(self, name: str, fits: Sequence[Fit], seeds: Sequence[int], estimator: str) -> InformationEstimate:
-        """Average the refits' probabilities, and compare with the prior on the test split."""
-        rows, label = self.rows["test"], self.label[self.rows["test"]]
-        everything = {part: np.stack([fit.log_probability[part] for fit in fits]) for part in HELD_OUT}
-        mean = {
-            part: logsumexp(values.astype(np.float64), axis=0) - np.log(len(fits))
-            for part, values in everything.items()
-        }
-        # The mean of several predictions is less sure of itself than each: it is calibrated again.
-        calibration = self.calibration(mean["validation"], "validation") if len(fits) > 1 else fits[0].calibration
-        if len(fits) > 1:
-            mean = {part: calibration.apply(values, self.prior).astype(np.float64) for part, values in mean.items()}
-        own = np.arange(len(rows))
-        surprise = -np.log(self.prior[label])
-        cross_entropy = -mean["test"][own, label]
-        per_seed = surprise + everything["test"][:, own, label].astype(np.float64)
-        validation_label = self.label[self.rows["validation"]]
-        validation_cross_entropy = -mean["validation"][np.arange(len(validation_label)), validation_label].mean()
-        probability = np.exp(mean["test"])
-        below = np.cumsum(probability, axis=1)[own, label] - probability[own, label]
-        uniform = np.random.default_rng([seeds[0], 5]).random(len(rows))
-        return InformationEstimate(
-            name=name,
-            pointwise=self._spread(surprise - cross_entropy),
-            cross_entropy=self._spread(cross_entropy),
-            interval=interval_of_mean(surprise - cross_entropy, per_seed.mean(axis=1), seed=seeds[0]),
-            pit=self._spread(np.clip(below + uniform * probability[own, label], 0.0, 1.0)),
-            predicted_mass=self._spread(probability @ self.bins.centres),
-            validation_cross_entropy=float(validation_cross_entropy),
-            temperature=calibration.temperature,
-            contamination=calibration.contamination,
-            repeats=np.stack([self._spread(values) for values in per_seed]),
-            settings={
-                "estimator": estimator,
-                "seeds": list(seeds),
-                "n_bins": self.bins.count,
-                "resampled": self.resample,
-                "best_steps": [fit.best_step for fit in fits],
-                **{key: value for key, value in asdict(self.config).items() if key not in ("n_bins", "resample")},
-            },
-        )
-
-    def _spread(self, values: np.ndarray) -> np.ndarray:
+    def spread(values: np.ndarray) -> np.ndarray:
         """Values of the test split among NaN for all other galaxies."""
-        everywhere = np.full(len(self.sample), np.nan)
-        everywhere[self.rows["test"]] = values
+        everywhere = np.full(len(laboratory.sample), np.nan)
+        everywhere[rows] = values
         return everywhere
 
-
-def _merge(resolved: Sequence[ResolvedInput]) -> ResolvedInput:
-    """Union of resolved inputs; a column that is main anywhere is main."""
-    main = tuple(dict.fromkeys(column for inputs in resolved for column in inputs.main))
-    extra = tuple(dict.fromkeys(column for inputs in resolved for column in inputs.extra if column not in main))
-    errors = tuple(dict.fromkeys(column for inputs in resolved for column in inputs.errors))
-    name = max((inputs.name for inputs in resolved), key=len)
-    return ResolvedInput(name, name, main, extra, errors)
-
-
-def exchange(catalog: pd.DataFrame, columns: Sequence[str], parts: Sequence[np.ndarray], seed: int) -> pd.DataFrame:
-    """Exchange `columns`, together, between galaxies of the same part: what they say of the galaxy is lost.
-
-    Parameters
-    ----------
-    catalog : DataFrame
-    columns : sequence of str
-    parts : sequence of int arrays
-        Row numbers of each part of the split.
-    seed : int
-    """
-    order = np.arange(len(catalog))
-    rng = np.random.default_rng([seed, 6])
-    for rows in parts:
-        order[rows] = rng.permutation(rows)
-    return catalog.assign(**{column: catalog[column].to_numpy()[order] for column in columns})
+    return InformationEstimate(
+        name=name,
+        pointwise=spread(surprise - cross_entropy),
+        cross_entropy=spread(cross_entropy),
+        interval=interval_of_mean(surprise - cross_entropy, per_seed.mean(axis=1), seed=seeds[0]),
+        pit=spread(np.clip(below + uniform * probability[own, label], 0.0, 1.0)),
+        predicted_mass=spread(probability @ laboratory.bins.centres),
+        validation_cross_entropy=float(validation_cross_entropy),
+        temperature=calibration.temperature,
+        contamination=calibration.contamination,
+        repeats=np.stack([spread(values) for values in per_seed]),
+        settings={**settings, "seeds": list(seeds), "best_steps": [fit.best_step for fit in fits]},
+    )
 
 
-def refit_draws(repeats: np.ndarray, n_draws: int, seed: int) -> np.ndarray:
-    """Draws of what refits add to the error of their mean: Student's t, [n_draws, ...] (ours).
+def pooled(parts: Sequence[InformationEstimate], seeds: Sequence[int]) -> InformationEstimate:
+    """One estimate from those of a cross-fit, each of its own held-out galaxies."""
+    if len(parts) == 1:
+        return parts[0]
 
-    Parameters
-    ----------
-    repeats : array [n_refits, ...]
-        A statistic of each refit alone. A single refit says nothing of its spread, and zeros are drawn.
-    n_draws, seed : int
-    """
-    n_refits = len(repeats)
-    if n_refits < 2:
-        return np.zeros((n_draws, *repeats.shape[1:]))
-    scale = repeats.std(axis=0, ddof=1) / np.sqrt(n_refits)
-    draws = student_t.rvs(n_refits - 1, size=n_draws, random_state=np.random.default_rng([seed, 7]))
-    return draws.reshape(-1, *[1] * scale.ndim) * scale
+    def joined(values: Sequence[np.ndarray]) -> np.ndarray:
+        """The one number that is not NaN of each galaxy."""
+        stacked = np.stack(values)
+        known = ~np.isnan(stacked)
+        return np.where(known.any(axis=0), np.where(known, stacked, 0.0).sum(axis=0), np.nan)
 
+    first, own = parts[0], {}
+    for name in ("pointwise", "cross_entropy", "pit", "predicted_mass", "repeats"):
+        own[name] = joined([getattr(part, name) for part in parts])
+    held_out = ~np.isnan(own["pointwise"])
+    refits = own["repeats"][:, held_out].mean(axis=1)
+    best_steps = [step for part in parts for step in part.settings["best_steps"]]
 
-def bootstrap_means(values: np.ndarray, n_draws: int, seed: int, block: int = 50) -> np.ndarray:
-    """Means of `values` [n_galaxies, ...] over galaxies drawn with replacement, [n_draws, ...]."""
-    rng = np.random.default_rng([seed, 8])
-    n_galaxies = len(values)
-    means = []
-    for start in range(0, n_draws, block):
-        size = min(block, n_draws - start)
-        counts = rng.multinomial(n_galaxies, np.full(n_galaxies, 1 / n_galaxies), size=size)
-        means.append(counts @ values.reshape(n_galaxies, -1) / n_galaxies)
-    return np.concatenate(means).reshape(n_draws, *values.shape[1:])
+    def average(name: str) -> float:
+        return float(np.mean([getattr(part, name) for part in parts]))
 
-
-def interval_of_mean(
-    values: np.ndarray, refit_means: np.ndarray, *, seed: int, n_draws: int = 1000
-) -> tuple[float, float]:
-    """95% interval of the mean of `values`, over galaxies and refits."""
-    draws = bootstrap_means(values, n_draws, seed) + refit_draws(refit_means, n_draws, seed)
-    low, high = np.percentile(draws, INTERVAL)
-    return float(low), float(high)
+    return InformationEstimate(
+        name=first.name,
+        interval=interval_of_mean(own["pointwise"][held_out], refits, seed=seeds[0]),
+        validation_cross_entropy=average("validation_cross_entropy"),
+        temperature=average("temperature"),
+        contamination=average("contamination"),
+        settings={**first.settings, "best_steps": best_steps},
+        **own,
+    )
 
 
 def checked_seeds(seeds: Iterable[int]) -> tuple[int, ...]:
@@ -501,29 +187,94 @@ def checked_seeds(seeds: Iterable[int]) -> tuple[int, ...]:
     return tuple(int(seed) for seed in found)
 
 
-def open_laboratory(
+@dataclass(frozen=True)
+class Session:
+    """What a call was told, checked; and its laboratories: one, or one for each fold of a cross-fit.
+
+    Attributes
+    ----------
+    estimator : str
+    seeds : tuple of int
+    laboratories : tuple of Laboratory
+    """
+
+    estimator: str
+    seeds: tuple[int, ...]
+    laboratories: tuple[Laboratory, ...]
+
+    def settings(self, laboratory: Laboratory, inputs: Inputs) -> dict[str, Any]:
+        """What an estimate of this input records."""
+        described = laboratory.described(laboratory.resolve(inputs))
+        return {"estimator": self.estimator, "cross_fit": len(self.laboratories), **described}
+
+
+def open_session(
     sample: Sample,
     *,
     estimator: str,
     profile: str,
-    seeds: tuple[int, ...],
+    seeds: Iterable[int],
     device: str,
+    cross_fit: int,
     reuse: dict[Any, Any] | None,
     checkpoint_dir: str | Path | None,
     overrides: dict[str, Any],
-) -> Laboratory:
-    """Check what every estimate is told, and set up the laboratory."""
+) -> Session:
+    """Check what every estimate is told, and set up the laboratories."""
+    seeds = checked_seeds(seeds)
     if estimator not in ESTIMATORS:
         raise ValueError(f"estimator: found {estimator!r}, expected one of {', '.join(ESTIMATORS)}")
-    config = config_from(InformationConfig, profile_settings(profile)["information"], **overrides)
-    return Laboratory(
-        sample,
-        config,
-        device=device,
-        resample=config.resample and len(seeds) > 1,
-        reuse=reuse,
-        checkpoint_dir=checkpoint_dir,
-    )
+    settings = profile_settings(profile)
+    config = config_from(InformationConfig, settings["information"], **overrides)
+    # What the images' block leaves out is as for columns.
+    of_images = {**settings["information"], **settings.get("information_images", {})}
+    image_config = config_from(InformationConfig, of_images, **overrides)
+    for name in ("n_bins", "prior", "smoothing", "calibrate"):
+        found = getattr(config, name), getattr(image_config, name)
+        if found[0] != found[1]:
+            raise ValueError(
+                f"profile: {profile!r} has {name} {found[0]!r} for columns and {found[1]!r} for images, expected the "
+                "same: all inputs are compared with one prior"
+            )
+    laboratories = [
+        Laboratory(
+            sample,
+            config,
+            image_config=image_config,
+            device=device,
+            resample=config.resample and len(seeds) > 1,
+            reuse=reuse,
+            checkpoint_dir=checkpoint_dir,
+            rows=rows,
+        )
+        for rows in (cross_fit_rows(sample, cross_fit) if cross_fit != 1 else [None])
+    ]
+    return Session(estimator, seeds, tuple(laboratories))
+
+
+def cross_fit_rows(sample: Sample, n_folds: int, seed: int = 0) -> list[dict[str, np.ndarray]]:
+    """Rows of training, validation and test galaxies by which each galaxy is held out once (ours).
+
+    Of the galaxies outside a fold as large a share validates as in the sample's own split.
+
+    Raises
+    ------
+    ValueError
+        If `n_folds` is no whole number from 2, or more than a tenth of the galaxies.
+    """
+    n_galaxies = len(sample)
+    largest = n_galaxies // (2 * FEWEST["test"])
+    if not is_whole(n_folds) or not 2 <= n_folds <= largest:
+        raise ValueError(f"cross_fit: found {n_folds!r}, expected 1, or from 2 to {largest} folds")
+    order = np.random.default_rng([seed, 12]).permutation(n_galaxies)
+    validating = len(sample.rows("validation")) / (len(sample.rows("validation")) + len(sample.rows("train")))
+    parts = []
+    for fold in np.array_split(order, n_folds):
+        others = order[~np.isin(order, fold)]
+        n_validation = max(FEWEST["validation"], round(validating * len(others)))
+        rows = {"train": others[n_validation:], "validation": others[:n_validation], "test": fold}
+        parts.append({part: np.sort(own) for part, own in rows.items()})
+    return parts
 
 
 def parts_of(inputs: Inputs) -> tuple[str, ...]:
@@ -540,6 +291,7 @@ def estimate_information(
     seeds: Sequence[int] = (0,),
     device: str = "auto",
     base: Inputs | None = None,
+    cross_fit: int = 1,
     reuse: dict[Any, Any] | None = None,
     checkpoint_dir: str | Path | None = None,
     **overrides: Any,
@@ -569,6 +321,9 @@ def estimate_information(
     base : str or sequence of str, optional
         What a nested union starts from: some of its columns, not all. Default the first of its named parts that
         does not hold all the others; for a list of columns none, so that it is one part.
+    cross_fit : int, default 1
+        1 measures on the test split (paper). With more folds every galaxy is held out once, from networks that the
+        others trained, and the sample's split is not used (ours): narrower intervals, for as many times the work.
     reuse : dict, optional
         Give the same dict to several calls and no network is fitted twice.
     checkpoint_dir : path, optional
@@ -589,37 +344,118 @@ def estimate_information(
         inputs, a column is not numeric, `base` is no part of the input, the seeds are no different whole numbers,
         `checkpoint_dir` is a file, or a part of the split has too few galaxies.
     """
-    seeds = checked_seeds(seeds)
-    laboratory = open_laboratory(
+    session = open_session(
         sample,
         estimator=estimator,
         profile=profile,
         seeds=seeds,
         device=device,
+        cross_fit=cross_fit,
         reuse=reuse,
         checkpoint_dir=checkpoint_dir,
         overrides=overrides,
     )
-    resolved = laboratory.resolve(inputs)
-    name = resolved.name
     if base is not None and estimator != "nested":
         raise ValueError(f"base: found {base!r} with estimator {estimator!r}, expected a base for 'nested' alone")
+    first = session.laboratories[0]
+    resolved = first.resolve(inputs)
     if base is None:
-        parts = (part for part in parts_of(inputs) if set(laboratory.resolve(part).columns) < set(resolved.columns))
-        base = next(parts, None)
-    fits = []
-    with progress_bar(len(seeds), f"information of {name}", unit="refit") as bar:
-        for seed in seeds:
-            if estimator == "separate":
-                fits.append(laboratory.separate(inputs, seed))
-            elif estimator == "amortised":
-                fits.append(laboratory.amortised(subsets_of(inputs), seed)[-1])
-            elif base is not None:
-                fits.append(laboratory.union(base, inputs, seed))
-            else:
-                fits.append(laboratory.part(inputs, seed))
-            bar.update()
-    return laboratory.estimate(name, fits, seeds, estimator)
+        whole = contents(resolved)
+        base = next((part for part in parts_of(inputs) if contents(first.resolve(part)) < whole), None)
+    estimates = []
+    n_fits = len(session.seeds) * len(session.laboratories)
+    with progress_bar(n_fits, f"information of {resolved.name}", unit="refit") as bar:
+        for laboratory in session.laboratories:
+            fits = []
+            for seed in session.seeds:
+                if estimator == "separate":
+                    fits.append(laboratory.separate(inputs, seed))
+                elif estimator == "amortised":
+                    fits.append(laboratory.amortised(subsets_of(inputs), seed)[-1])
+                elif base is not None:
+                    fits.append(laboratory.union(base, inputs, seed))
+                else:
+                    fits.append(laboratory.part(inputs, seed))
+                bar.update()
+            settings = session.settings(laboratory, inputs)
+            estimates.append(make_estimate(laboratory, resolved.name, fits, session.seeds, settings))
+    return pooled(estimates, session.seeds)
+
+
+def estimate_inputs(
+    sample: Sample,
+    inputs: Mapping[str, Inputs],
+    *,
+    estimator: str = "amortised",
+    profile: str = "book",
+    seeds: Sequence[int] = (0,),
+    device: str = "auto",
+    cross_fit: int = 1,
+    reuse: dict[Any, Any] | None = None,
+    checkpoint_dir: str | Path | None = None,
+    **overrides: Any,
+) -> dict[str, InformationEstimate]:
+    """Estimate what each of many inputs tells about stellar mass, every distinct one once.
+
+    Parameters
+    ----------
+    sample : Sample
+    inputs : mapping of str to input
+        By the caller's own keys; each as in `estimate_information`.
+    estimator : {"amortised", "separate", "nested"}
+        "amortised" trains one network for all inputs of columns and one for all with images (ours), "separate" one
+        for each input (paper), "nested" the fold networks of each (ours), as for a part.
+    profile, seeds, device, cross_fit, reuse, checkpoint_dir, **overrides
+        As in `estimate_information`.
+
+    Returns
+    -------
+    dict of str to InformationEstimate
+        By the same keys, in the same order.
+
+    Raises
+    ------
+    ValueError
+        As `estimate_information`; and if there is no input.
+    """
+    if not inputs:
+        raise ValueError("inputs: found none, expected at least one")
+    session = open_session(
+        sample,
+        estimator=estimator,
+        profile=profile,
+        seeds=seeds,
+        device=device,
+        cross_fit=cross_fit,
+        reuse=reuse,
+        checkpoint_dir=checkpoint_dir,
+        overrides=overrides,
+    )
+    resolved = {key: session.laboratories[0].resolve(one) for key, one in inputs.items()}
+    distinct: dict[frozenset[Any], Inputs] = {}
+    for key, one in inputs.items():
+        distinct.setdefault(contents(resolved[key]), one)
+    wanted = list(distinct.values())
+    estimates: dict[frozenset[Any], list[InformationEstimate]] = {own: [] for own in distinct}
+    n_fits = len(session.laboratories) * len(session.seeds) * (1 if estimator == "amortised" else len(wanted))
+    with progress_bar(n_fits, f"information of {len(wanted)} inputs, {estimator}", unit="fit") as bar:
+        for laboratory in session.laboratories:
+            refits: list[list[Fit]] = []
+            for seed in session.seeds:
+                if estimator == "amortised":
+                    refits.append(laboratory.amortised(wanted, seed))
+                    bar.update()
+                    continue
+                fit = laboratory.separate if estimator == "separate" else laboratory.part
+                refits.append([])
+                for one in wanted:
+                    refits[-1].append(fit(one, seed))
+                    bar.update()
+            for own, one, *fits in zip(distinct, wanted, *refits, strict=True):
+                name, settings = laboratory.resolve(one).name, session.settings(laboratory, one)
+                estimates[own].append(make_estimate(laboratory, name, fits, session.seeds, settings))
+    found = {own: pooled(parts, session.seeds) for own, parts in estimates.items()}
+    return {key: found[contents(one)] for key, one in resolved.items()}
 
 
 def subsets_of(inputs: Inputs) -> list[Inputs]:

@@ -142,6 +142,7 @@ from helpers.plotting import (
     use_style,
 )
 from helpers.runs import open_run, profile_settings, stored_result
+from helpers.star_formation import star_formation_class
 from helpers.survey import Sample, load_sample
 from helpers.survey.stamps import central_cut
 from sklearn.decomposition import PCA
@@ -861,11 +862,10 @@ def quarters(values):
 
 divisions = {}
 if "specsfr_tot_p50" in test_catalog:
-    specific = test_catalog["specsfr_tot_p50"].to_numpy()
+    classes = star_formation_class(test_catalog["specsfr_tot_p50"])
     divisions["class"] = {
-        "passive": specific < -11,
-        "other": (specific >= -11) & (specific < -10.5),
-        "star-forming": specific >= -10.5,
+        name: np.asarray(classes == name)
+        for name in ("passive", "other", "star-forming")
     }
 divisions["log10 mass, quarters"] = quarters(test_mass)
 if "z" in test_catalog:

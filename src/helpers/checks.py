@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-__all__ = ["check_positive", "check_widths", "is_number", "is_numeric", "is_whole"]
+__all__ = ["check_positive", "check_setting", "check_widths", "is_number", "is_numeric", "is_whole"]
 
 
 def is_whole(value: Any) -> bool:
@@ -32,6 +32,12 @@ def check_positive(config: Any, names: Sequence[str]) -> None:
         value = getattr(config, name)
         if type(value) is not int or value < 1:
             raise ValueError(f"{type(config).__name__}.{name}: found {value!r}, expected a positive whole number")
+
+
+def check_setting(config: Any, name: str, holds: bool, expected: str) -> None:
+    """Raise a ValueError for a setting that does not hold."""
+    if not holds:
+        raise ValueError(f"{type(config).__name__}.{name}: found {getattr(config, name)!r}, expected {expected}")
 
 
 def check_widths(config: Any, names: Sequence[str]) -> None:

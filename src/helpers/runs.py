@@ -53,7 +53,7 @@ PROFILES = ("smoke", "book", "full", "paper")
 # What each chapter's artifacts are computed with: a change in one of these makes them stale.
 ROOMS: dict[str, tuple[str, ...]] = {
     "01_data": ("survey", "bands.py", "inputs.py"),
-    "02_contrastive_training": ("survey", "bands.py", "inputs.py", "contrastive"),
+    "02_contrastive_training": ("survey", "bands.py", "inputs.py", "contrastive", "star_formation.py"),
     "03_knn_estimation": ("neighbours",),
     "04_causal_discovery": ("survey", "bands.py", "inputs.py", "neighbours", "causal"),
     "05_information_decomposition": ("survey", "bands.py", "inputs.py", "contrastive", "information"),
@@ -66,7 +66,7 @@ SETTINGS: dict[str, tuple[str, ...]] = {
     "02_contrastive_training": ("contrastive", "contrastive_images", "mock"),
     "03_knn_estimation": ("neighbours",),
     "04_causal_discovery": ("causal",),
-    "05_information_decomposition": ("information", "decomposition"),
+    "05_information_decomposition": ("information", "information_images", "decomposition"),
     "90_mock_universe": ("mock",),
 }
 

@@ -71,7 +71,8 @@ def test_contents_tell_images_from_images_divided_by_flux(sample):
 @pytest.mark.parametrize("memory", [8.0, 0.0], ids=["kept", "read when asked for"])
 def test_pictures_are_those_of_the_channels_and_of_whom_they_are_exchanged_with(sample, memory):
     room = laboratory(sample, image_memory=memory)
-    pictures, name = room.pictures([Channel("r", False), Channel("z", False)])
+    pictures = room.pictures([Channel("z", False), Channel("r", False)])
+    name = room.fingerprint(pictures.channels)
     assert pictures.channels == (Channel("r", False), Channel("z", False)) and (pictures.kept is not None) == (
         memory > 0
     )
@@ -85,19 +86,19 @@ def test_pictures_are_those_of_the_channels_and_of_whom_they_are_exchanged_with(
     torch.testing.assert_close(exchanged[:, 1], pictures.read(order[rows])[:, 1])
     assert (order[rows] != rows).all()
     # A part is what would have been read alone, and a fingerprint is of the pixels.
-    whole, _ = room.pictures([Channel(band, False) for band in BANDS])
+    whole = room.pictures([Channel(band, False) for band in BANDS])
     torch.testing.assert_close(whole.part(pictures.channels).read(rows), pictures.read(rows))
     images = sample.images.copy()
     images[299, 4, 0, 0] += 1e-3
-    assert name != laboratory(replace(sample, images=images)).pictures(pictures.channels)[1]
+    assert name != laboratory(replace(sample, images=images)).fingerprint(pictures.channels)
 
 
 def test_images_and_images_by_flux_are_channels_of_one_network(sample):
     room = laboratory(sample)
     channels = [*channels_of(room.resolve("Ir")), *channels_of(room.resolve("Ioptnorm"))]
-    pictures, _ = room.pictures(channels)
+    pictures = room.pictures(channels)
     assert isinstance(pictures, Pictures) and pictures.channels == tuple(channels)
-    alone, _ = laboratory(sample).pictures(channels[1:])
+    alone = laboratory(sample).pictures(channels[1:])
     torch.testing.assert_close(pictures.read(np.arange(5))[:, 1:], alone.read(np.arange(5)))
 
 

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from ..checks import check_positive, check_widths
+from ..checks import check_positive, check_setting, check_widths
 
 __all__ = ["PRECISIONS", "ContrastiveConfig", "learning_rate"]
 
@@ -118,24 +118,22 @@ class ContrastiveConfig:
             + ("evaluate_every", "checkpoint_every"),
         )
         check_widths(self, ("encoder_hidden", "decoder_hidden", "estimator_hidden"))
-        self._check("keep", self.keep in ("best", "last"), "'best' or 'last'")
-        self._check("schedule", self.schedule in ("step", "one-cycle"), "'step' or 'one-cycle'")
-        self._check("objective", self.objective in ("contrastive", "supervised"), "'contrastive' or 'supervised'")
-        self._check("precision", self.precision in PRECISIONS, f"one of {', '.join(PRECISIONS)}")
-        self._check("learning_rate", 0 < self.learning_rate < np.inf, "a positive number")
-        self._check("decay_at", 0 <= self.decay_at <= 1, "a fraction from 0 to 1")
-        self._check("decay_factor", 0 < self.decay_factor < np.inf, "a positive number")
-        self._check("warm_up", 0 <= self.warm_up < 1, "a fraction from 0 to below 1")
-        self._check("patience", self.patience >= 0, "0 or a positive whole number")
-        self._check("accumulate", self.batch_size % self.accumulate == 0, "a divisor of batch_size")
-        self._check("n_bins", self.n_bins == 0 or self.n_bins >= 2, "0, or 2 or more")
+        check_setting(self, "keep", self.keep in ("best", "last"), "'best' or 'last'")
+        check_setting(self, "schedule", self.schedule in ("step", "one-cycle"), "'step' or 'one-cycle'")
+        check_setting(
+            self, "objective", self.objective in ("contrastive", "supervised"), "'contrastive' or 'supervised'"
+        )
+        check_setting(self, "precision", self.precision in PRECISIONS, f"one of {', '.join(PRECISIONS)}")
+        check_setting(self, "learning_rate", 0 < self.learning_rate < np.inf, "a positive number")
+        check_setting(self, "decay_at", 0 <= self.decay_at <= 1, "a fraction from 0 to 1")
+        check_setting(self, "decay_factor", 0 < self.decay_factor < np.inf, "a positive number")
+        check_setting(self, "warm_up", 0 <= self.warm_up < 1, "a fraction from 0 to below 1")
+        check_setting(self, "patience", self.patience >= 0, "0 or a positive whole number")
+        check_setting(self, "accumulate", self.batch_size % self.accumulate == 0, "a divisor of batch_size")
+        check_setting(self, "n_bins", self.n_bins == 0 or self.n_bins >= 2, "0, or 2 or more")
         weights = ("reconstruction_weight", "contrast_weight", "consistency_weight")
         for name in ("weight_decay", "largest_gradient", "image_memory", *weights):
-            self._check(name, 0 <= getattr(self, name) < np.inf, "0 or a positive number")
-
-    def _check(self, name: str, holds: bool, expected: str) -> None:
-        if not holds:
-            raise ValueError(f"ContrastiveConfig.{name}: found {getattr(self, name)!r}, expected {expected}")
+            check_setting(self, name, 0 <= getattr(self, name) < np.inf, "0 or a positive number")
 
 
 class Schedule(Protocol):

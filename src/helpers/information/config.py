@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..checks import check_positive, check_widths
+from ..checks import check_positive, check_setting, check_widths
 
 __all__ = ["InformationConfig"]
 
@@ -119,24 +119,22 @@ class InformationConfig:
             ("n_shared", "bin_pixels", "steps", "batch_size", "evaluate_every", "patience", "n_folds", "n_corrections"),
         )
         check_widths(self, ("encoder_hidden", "estimator_hidden"))
-        self._check("keep", self.keep in ("best", "last"), "'best' or 'last'")
-        self._check("head", self.head in ("mixture", "categorical"), "'mixture' or 'categorical'")
-        self._check("fusion", self.fusion in ("late", "first"), "'late' or 'first'")
-        self._check("schedule", self.schedule in ("step", "one-cycle"), "'step' or 'one-cycle'")
-        self._check("prior", self.prior in ("kernel", "histogram"), "'kernel' or 'histogram'")
-        self._check("orientations", 1 <= self.orientations <= 8, "from 1 to 8")
-        self._check("n_folds", self.n_folds >= 2, "2 or more")
-        self._check("n_bins", type(self.n_bins) is int and (self.n_bins == 0 or self.n_bins >= 2), "0, or 2 or more")
+        check_setting(self, "keep", self.keep in ("best", "last"), "'best' or 'last'")
+        check_setting(self, "head", self.head in ("mixture", "categorical"), "'mixture' or 'categorical'")
+        check_setting(self, "fusion", self.fusion in ("late", "first"), "'late' or 'first'")
+        check_setting(self, "schedule", self.schedule in ("step", "one-cycle"), "'step' or 'one-cycle'")
+        check_setting(self, "prior", self.prior in ("kernel", "histogram"), "'kernel' or 'histogram'")
+        check_setting(self, "orientations", 1 <= self.orientations <= 8, "from 1 to 8")
+        check_setting(self, "n_folds", self.n_folds >= 2, "2 or more")
+        check_setting(
+            self, "n_bins", type(self.n_bins) is int and (self.n_bins == 0 or self.n_bins >= 2), "0, or 2 or more"
+        )
         # Training starts from the prior's logarithm, and a held-out galaxy may fall in any bin.
-        self._check("smoothing", 0 < self.smoothing < np.inf, "a pseudo-count above 0")
-        self._check("learning_rate", 0 < self.learning_rate < np.inf, "a positive number")
+        check_setting(self, "smoothing", 0 < self.smoothing < np.inf, "a pseudo-count above 0")
+        check_setting(self, "learning_rate", 0 < self.learning_rate < np.inf, "a positive number")
         for name in ("weight_decay", "largest_gradient", "image_memory"):
-            self._check(name, 0 <= getattr(self, name) < np.inf, "0 or a positive number")
-        self._check("decay_at", 0 <= self.decay_at <= 1, "a fraction from 0 to 1")
-        self._check("warm_up", 0 <= self.warm_up < 1, "a fraction from 0 to below 1")
+            check_setting(self, name, 0 <= getattr(self, name) < np.inf, "0 or a positive number")
+        check_setting(self, "decay_at", 0 <= self.decay_at <= 1, "a fraction from 0 to 1")
+        check_setting(self, "warm_up", 0 <= self.warm_up < 1, "a fraction from 0 to below 1")
         for name in ("decay_factor", "warm_start_factor"):
-            self._check(name, 0 < getattr(self, name) < np.inf, "a positive number")
-
-    def _check(self, name: str, holds: bool, expected: str) -> None:
-        if not holds:
-            raise ValueError(f"InformationConfig.{name}: found {getattr(self, name)!r}, expected {expected}")
+            check_setting(self, name, 0 < getattr(self, name) < np.inf, "a positive number")

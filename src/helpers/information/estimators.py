@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from scipy.special import logsumexp
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["ESTIMATORS", "InformationEstimate", "estimate_information", "estimate_inputs"]
 
 ESTIMATORS = ("nested", "separate", "amortised")
+Key = TypeVar("Key")
 
 
 @dataclass(frozen=True)
@@ -431,22 +432,27 @@ def estimate_inputs(
         checkpoint_dir=checkpoint_dir,
         overrides=overrides,
     )
+    return estimate_distinct(session, inputs)
+
+
+def estimate_distinct(session: Session, inputs: Mapping[Key, Inputs]) -> dict[Key, InformationEstimate]:
+    """Estimate each distinct input once, all alone or in amortised networks; by the keys of `inputs`."""
     resolved = {key: session.laboratories[0].resolve(one) for key, one in inputs.items()}
     distinct: dict[frozenset[Any], Inputs] = {}
     for key, one in inputs.items():
         distinct.setdefault(contents(resolved[key]), one)
     wanted = list(distinct.values())
     estimates: dict[frozenset[Any], list[InformationEstimate]] = {own: [] for own in distinct}
-    n_fits = len(session.laboratories) * len(session.seeds) * (1 if estimator == "amortised" else len(wanted))
-    with progress_bar(n_fits, f"information of {len(wanted)} inputs, {estimator}", unit="fit") as bar:
+    n_fits = len(session.laboratories) * len(session.seeds) * (1 if session.estimator == "amortised" else len(wanted))
+    with progress_bar(n_fits, f"information of {len(wanted)} inputs, {session.estimator}", unit="fit") as bar:
         for laboratory in session.laboratories:
             refits: list[list[Fit]] = []
             for seed in session.seeds:
-                if estimator == "amortised":
+                if session.estimator == "amortised":
                     refits.append(laboratory.amortised(wanted, seed))
                     bar.update()
                     continue
-                fit = laboratory.separate if estimator == "separate" else laboratory.part
+                fit = laboratory.separate if session.estimator == "separate" else laboratory.part
                 refits.append([])
                 for one in wanted:
                     refits[-1].append(fit(one, seed))

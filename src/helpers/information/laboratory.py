@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -96,7 +96,8 @@ class Laboratory:
             smoothing=config.smoothing,
         )
         self.reuse: dict[Any, Any] = {} if reuse is None else reuse
-        self._pictures: dict[tuple[Channel, ...], tuple[Pictures, str]] = {}
+        self._pictures: list[Pictures] = []
+        self._fingerprints: dict[tuple[Channel, ...], str] = {}
         self.checkpoint_dir = None if checkpoint_dir is None else Path(checkpoint_dir)
         if self.checkpoint_dir is not None and self.checkpoint_dir.exists() and not self.checkpoint_dir.is_dir():
             raise ValueError(f"checkpoint_dir: found the file {str(checkpoint_dir)!r}, expected a folder")
@@ -122,40 +123,37 @@ class Laboratory:
         training = self.sample.catalog.iloc[self.rows["train"]]
         return fit_scaling(resolved, training, standardise=self.config_of(resolved).standardise)
 
-    def pictures(self, channels: Sequence[Channel]) -> tuple[Pictures | None, str]:
-        """Images in these channels, and their fingerprint; read once, and kept where they fit."""
-        if not channels:
-            return None, ""
-        wanted = tuple(channels)
-        if wanted not in self._pictures:
-            whole = next((known for names, (known, _) in self._pictures.items() if set(wanted) <= set(names)), None)
-            if whole is None:
-                config = self.configs[True]
-                kinds = [
-                    ResolvedInput(
-                        "",
-                        "",
-                        (),
-                        (),
-                        (),
-                        tuple(channel.band for channel in wanted if channel.normalised is kind),
-                        kind,
-                    )
-                    for kind in (False, True)
-                ]
-                found = Pictures.fit(
-                    self.sample,
-                    [kind for kind in kinds if kind.images],
-                    self.rows["train"],
-                    bin_pixels=config.bin_pixels,
-                    standardise=config.standardise,
-                )
-                if found.gigabytes <= config.image_memory:
-                    found = found.keep(self.device)
-            else:
-                found = whole.part(wanted)
-            self._pictures[wanted] = (found, found.fingerprint())
-        return self._pictures[wanted]
+    def pictures(self, channels: Collection[Channel]) -> Pictures | None:
+        """Images in these channels, in the sample's order; read once, and kept where they fit."""
+        wanted = self._ordered(channels)
+        if not wanted:
+            return None
+        whole = next((known for known in self._pictures if set(wanted) <= set(known.channels)), None)
+        if whole is None:
+            config = self.configs[True]
+            whole = Pictures.fit(
+                self.sample,
+                wanted,
+                self.rows["train"],
+                bin_pixels=config.bin_pixels,
+                standardise=config.standardise,
+            )
+            if whole.gigabytes <= config.image_memory:
+                whole = whole.keep(self.device)
+            self._pictures.append(whole)
+        return whole if whole.channels == wanted else whole.part(wanted)
+
+    def fingerprint(self, channels: Collection[Channel]) -> str:
+        """Digest of the images in these channels, taken once."""
+        wanted = self._ordered(channels)
+        if wanted not in self._fingerprints:
+            pictures = self.pictures(wanted)
+            self._fingerprints[wanted] = "" if pictures is None else pictures.fingerprint()
+        return self._fingerprints[wanted]
+
+    def _ordered(self, channels: Collection[Channel]) -> tuple[Channel, ...]:
+        """Channels as `Pictures` have them: those as they are first, each kind by the sample's bands."""
+        return tuple(sorted(channels, key=lambda one: (one.normalised, self.sample.bands.index(one.band))))
 
     def observe(
         self,
@@ -375,13 +373,13 @@ class Laboratory:
 
     def _amortised(self, resolved: Sequence[ResolvedInput], config: InformationConfig, seed: int) -> list[Fit]:
         whole = _merge(resolved)
-        channels = tuple(dict.fromkeys(channel for one in resolved for channel in channels_of(one)))
+        channels = {channel for one in resolved for channel in channels_of(one)}
 
         def fit() -> list[Fit]:
             training = self.sample.catalog.iloc[self.rows["train"]]
             scaling = fit_scaling(whole, training, standardise=config.standardise)
             prior = np.log(self.prior)[None]
-            data = self.observe(scaling, self.sample.catalog, prior, self.pictures(channels)[0], resolved)
+            data = self.observe(scaling, self.sample.catalog, prior, self.pictures(channels), resolved)
             network = self.ensemble(data, config, seed)
             best_step = self.fit(network, data, [self.training_rows(seed)], config, seed, f"subsets of {whole.name}")
             return [
@@ -392,7 +390,7 @@ class Laboratory:
         return self.remembered(("amortised", tuple(resolved), seed), config, everything, fit)
 
     def _images_of(self, resolved: ResolvedInput) -> Pictures | None:
-        return self.pictures(channels_of(resolved))[0]
+        return self.pictures(channels_of(resolved))
 
     # Memory ------------------------------------------------------------------------------------------------------
 
@@ -409,8 +407,7 @@ class Laboratory:
         values = (column_values(self.sample.catalog, column) for column in columns)
         for array in (self.label, *self.rows.values(), *values):
             digest.update(np.ascontiguousarray(array).tobytes())
-        channels = sorted(name for name in read if isinstance(name, Channel))
-        images = self.pictures(channels)[1]
+        images = self.fingerprint([name for name in read if isinstance(name, Channel)])
         key = (*key, config, self.resample, digest.hexdigest(), *([images] if images else []))
         if key not in self.reuse:
             self.reuse[key] = self._restored(key, fit)

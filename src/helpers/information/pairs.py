@@ -14,7 +14,7 @@ from ..inputs import INPUTS, parse
 from ..progress import progress_bar
 from .checkpoints import Fit
 from .decomposition import Decomposition, decompose, summarise
-from .estimators import InformationEstimate, Session, make_estimate, open_session, pooled
+from .estimators import InformationEstimate, Session, estimate_distinct, make_estimate, open_session, pooled
 from .intervals import bootstrap_means, refit_draws
 from .laboratory import Inputs, Laboratory, contents
 
@@ -243,25 +243,11 @@ def decompose_pairs(
         overrides=overrides,
     )
     roles = {key: _roles(session.laboratories[0], a, b) for key, (a, b) in pairs.items()}
-    placebo = placebo and estimator == "nested"
-    found: dict[str, list[list[InformationEstimate | None]]] = {key: [] for key in pairs}
-    for laboratory in session.laboratories:
-        if estimator == "amortised":
-            fits = _amortised(session, laboratory, roles)
-        else:
-            fits = {
-                key: _nested(session, laboratory, three, placebo)
-                if estimator == "nested"
-                else _separate(session, laboratory, three)
-                for key, three in roles.items()
-            }
-        for key, three in roles.items():
-            found[key].append(_estimates(session, laboratory, three, fits[key]))
-    whole = {
-        key: [pooled(own, session.seeds) if own[0] is not None else None for own in zip(*parts, strict=True)]  # type: ignore[arg-type]
-        for key, parts in found.items()
-    }
-    return {key: decompose_estimates(*estimates) for key, estimates in whole.items()}  # type: ignore[arg-type]
+    if estimator != "nested":
+        every = {(key, i): inputs for key, three in roles.items() for i, inputs in enumerate(three)}
+        estimates = estimate_distinct(session, every)
+        return {key: decompose_estimates(*(estimates[key, i] for i in range(3))) for key in roles}
+    return {key: _nested(session, three, placebo) for key, three in roles.items()}
 
 
 def _roles(laboratory: Laboratory, a: Inputs, b: Inputs) -> tuple[Inputs, Inputs, Inputs]:
@@ -279,73 +265,39 @@ def _roles(laboratory: Laboratory, a: Inputs, b: Inputs) -> tuple[Inputs, Inputs
     return a, b, "+".join(union) if isinstance(a, str) else union
 
 
-Fits = tuple[list[Fit], list[Fit], list[Fit], list[Fit], list[Fit]]
+def _nested(session: Session, roles: tuple[Inputs, Inputs, Inputs], placebo: bool) -> InputDecomposition:
+    """Estimates of a, of b, of both and, as placebos, of both with a and with b exchanged."""
+    names = [session.laboratories[0].resolve(inputs).name for inputs in roles]
+    inputs = [*zip(names, roles, strict=True)]
+    if placebo:
+        inputs += [(f"{names[2]} with {name} exchanged", roles[2]) for name in names[:2]]
+    n_fits = len(inputs) * len(session.seeds) * len(session.laboratories)
+    parts: list[list[InformationEstimate]] = [[] for _ in inputs]
+    with progress_bar(n_fits, f"information of {names[0]}, {names[1]} and both", unit="fit") as bar:
+        for laboratory in session.laboratories:
+            every = _nested_fits(session, laboratory, roles, placebo, bar.update)
+            for (name, own), fits, part in zip(inputs, every, parts, strict=True):
+                settings = session.settings(laboratory, own)
+                part.append(make_estimate(laboratory, name, fits, session.seeds, settings))
+    return decompose_estimates(*(pooled(part, session.seeds) for part in parts))
 
 
-def _words(laboratory: Laboratory, roles: Sequence[Inputs]) -> str:
-    return "information of {}, {} and both".format(*(laboratory.resolve(inputs).name for inputs in roles[:2]))
-
-
-def _separate(session: Session, laboratory: Laboratory, roles: tuple[Inputs, ...]) -> Fits:
-    """Refits of a, of b and of both."""
-    with progress_bar(len(roles) * len(session.seeds), _words(laboratory, roles), unit="fit") as bar:
-        alone: list[list[Fit]] = []
-        for inputs in roles:
-            alone.append([])
-            for seed in session.seeds:
-                alone[-1].append(laboratory.separate(inputs, seed))
-                bar.update()
-    return alone[0], alone[1], alone[2], [], []
-
-
-def _nested(session: Session, laboratory: Laboratory, roles: tuple[Inputs, ...], placebo: bool) -> Fits:
-    """Refits of a, of b, of both and, as placebos, of both with a and with b exchanged."""
+def _nested_fits(
+    session: Session, laboratory: Laboratory, roles: tuple[Inputs, ...], placebo: bool, count: Callable[[], Any]
+) -> list[list[Fit]]:
+    """Refits of a, of b, of both and, with placebos, of both with a and with b exchanged."""
     a, b, union = roles
     seeds = session.seeds
-    with progress_bar((5 if placebo else 3) * len(seeds), _words(laboratory, roles), unit="fit") as bar:
 
-        def counted(fit: Fit) -> Fit:
-            bar.update()
-            return fit
+    def counted(fit: Fit) -> Fit:
+        count()
+        return fit
 
-        first, second = ([counted(laboratory.part(x, seed)) for seed in seeds] for x in (a, b))
-        # The union starts from what predicts better.
-        losses = [make_estimate(laboratory, "", fits, seeds, {}).validation_cross_entropy for fits in (first, second)]
-        base = a if losses[0] <= losses[1] else b
-        both = [counted(laboratory.union(base, union, seed)) for seed in seeds]
-        if not placebo:
-            return first, second, both, [], []
-        exchanged = [[counted(laboratory.union(x, union, seed, placebo=True)) for seed in seeds] for x in (b, a)]
-        return first, second, both, exchanged[0], exchanged[1]
-
-
-def _amortised(
-    session: Session, laboratory: Laboratory, roles: Mapping[str, tuple[Inputs, Inputs, Inputs]]
-) -> dict[str, Fits]:
-    """Refits of all inputs of all pairs, by one network for those of columns and one for those with images."""
-    distinct: dict[frozenset[Any], Inputs] = {}
-    for three in roles.values():
-        for inputs in three:
-            distinct.setdefault(contents(laboratory.resolve(inputs)), inputs)
-    refits = []
-    with progress_bar(len(session.seeds), f"information of {len(distinct)} inputs", unit="fit") as bar:
-        for seed in session.seeds:
-            refits.append(dict(zip(distinct, laboratory.amortised(list(distinct.values()), seed), strict=True)))
-            bar.update()
-    found: dict[str, Fits] = {}
-    for key, three in roles.items():
-        own = [[fits[contents(laboratory.resolve(inputs))] for fits in refits] for inputs in three]
-        found[key] = (own[0], own[1], own[2], [], [])
+    found = [[counted(laboratory.part(x, seed)) for seed in seeds] for x in (a, b)]
+    # The union starts from what predicts better.
+    losses = [make_estimate(laboratory, "", fits, seeds, {}).validation_cross_entropy for fits in found]
+    base = a if losses[0] <= losses[1] else b
+    found.append([counted(laboratory.union(base, union, seed)) for seed in seeds])
+    for other in (b, a) if placebo else ():
+        found.append([counted(laboratory.union(other, union, seed, placebo=True)) for seed in seeds])
     return found
-
-
-def _estimates(
-    session: Session, laboratory: Laboratory, roles: tuple[Inputs, Inputs, Inputs], fits: Fits
-) -> list[InformationEstimate | None]:
-    names = [laboratory.resolve(inputs).name for inputs in roles]
-    names += [f"{names[2]} with {name} exchanged" for name in names[:2]]
-    inputs = (*roles, roles[2], roles[2])
-    return [
-        make_estimate(laboratory, name, refits, session.seeds, session.settings(laboratory, own)) if refits else None
-        for name, own, refits in zip(names, inputs, fits, strict=True)
-    ]

@@ -62,22 +62,27 @@ class Pictures:
     def fit(
         cls,
         sample: Sample,
-        resolved: Sequence[ResolvedInput],
+        channels: Sequence[Channel],
         training: np.ndarray,
         *,
         bin_pixels: int,
         standardise: bool,
     ) -> Pictures:
-        """Scale the images of these inputs by the training galaxies; each input adds its channels.
+        """Scale the images in these channels by the training galaxies; those divided by flux come last.
 
         Raises
         ------
         ValueError
             As `helpers.contrastive.images.fit_image_scaling`.
         """
-        scalings = [
-            fit_image_scaling(one, sample, training, bin_pixels=bin_pixels, standardise=standardise) for one in resolved
-        ]
+        scalings = []
+        for normalised in (False, True):
+            bands = tuple(channel.band for channel in channels if channel.normalised is normalised)
+            if bands:
+                images = ResolvedInput("", "", (), (), (), images=bands, normalised=normalised)
+                scalings.append(
+                    fit_image_scaling(images, sample, training, bin_pixels=bin_pixels, standardise=standardise)
+                )
         return cls(sample, tuple(scalings))
 
     @property

@@ -14,7 +14,7 @@ SUFFIX := $(if $(filter-out book,$(PROFILE)),-$(PROFILE))
 STAGE := _build/stage$(SUFFIX)
 HTML := _build/book$(SUFFIX)
 
-.PHONY: help book chapter smoke test serve field study independence sync lint bench bench-survey clean
+.PHONY: help book chapter smoke test serve field study independence information sync lint bench bench-survey clean
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 
@@ -46,6 +46,9 @@ study: $(VENV)/.stamp ## learning curves and ablations of chapter 2, in hours; g
 
 independence: $(VENV)/.stamp ## rejection rates of chapter 4 in hundreds of forks, an hour; goes on where it stopped
 	$(BIN)/python tools/independence_study.py
+
+information: $(VENV)/.stamp ## estimates of chapter 5 against known truths, hours; goes on where it stopped
+	$(BIN)/python tools/information_study.py
 
 sync: $(VENV)/.stamp ## regenerate notebooks/*.ipynb from notebooks/*.py
 	$(BIN)/python tools/notebooks.py

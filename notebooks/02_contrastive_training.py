@@ -143,8 +143,7 @@ from helpers.plotting import (
 )
 from helpers.runs import open_run, profile_settings, stored_result
 from helpers.star_formation import star_formation_class
-from helpers.survey import Sample, load_sample
-from helpers.survey.stamps import central_cut
+from helpers.survey import Sample, load_sample, with_pictures
 from sklearn.decomposition import PCA
 from torch import nn
 
@@ -182,25 +181,12 @@ if alone:
 # Photometry we have of the galaxies of chapter 1. Pictures need a sample with pictures. If yours has them, they are used. Otherwise they are those of the
 # {term}`mock universe`, and what we learn from them is about networks, not about galaxies.
 
-
 # %% tags=["hide-input"]
-def readable_size(images, unit):
-    """Pixels a side of the central part that image networks can read; 0 if there is none."""
-    height, width = images.shape[2:]
-    size = min(height, width) // unit * unit
-    return 0 if height % 2 or width % 2 else size
-
-
 # Image networks halve their input four times, after squares of pixels were summed.
 unit = 16 * profile_settings(profile)["contrastive_images"].get("bin_pixels", 1)
-size = 0 if loaded.images is None else readable_size(loaded.images, unit)
-if size:
-    pictures = Sample.from_frame(
-        sample.catalog,
-        central_cut(loaded.images, size),
-        bands=loaded.bands,
-        split=sample.split,
-    )
+pictures = with_pictures(sample, loaded, unit)
+own_pictures = pictures is not None
+if own_pictures:
     sample = pictures
 else:
     if loaded.images is not None:
@@ -210,7 +196,10 @@ else:
         )
     n_mock = profile_settings(profile)["mock"]["n_galaxies"]
     pictures = load_sample("mock", n_mock, seed, cache_dir=data_dir or None)
-catalogue_of, pictures_of = Path(dataset).name, Path(dataset).name if size else "mock"
+catalogue_of, pictures_of = (
+    Path(dataset).name,
+    Path(dataset).name if own_pictures else "mock",
+)
 whole = {catalogue_of: sample, pictures_of: pictures}
 wanted = {
     catalogue_of: photometric_inputs(sample.catalog),

@@ -8,19 +8,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
-import subprocess
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from threadpoolctl import threadpool_limits
 
 from helpers.causal import local_test, sample_test
 from helpers.causal.forks import FORMS, draw_fork
@@ -35,6 +30,7 @@ if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from tools.project import ROOT
+from tools.studies import one_thread, provenance, write_result
 
 __all__ = ["Plan", "main", "study"]
 
@@ -90,7 +86,7 @@ def study(plan: Plan, folder: Path, result: Path = RESULT, *, n_jobs: int = 1) -
     code = [library_fingerprint(f"causal/{name}.py") for name in CODE]
     rows, combinations = [], list(plan.combinations())
     with (
-        ProcessPoolExecutor(n_jobs, initializer=_one_thread) as pool,
+        ProcessPoolExecutor(n_jobs, initializer=one_thread) as pool,
         progress_bar(sum(plan.n_forks(effect) for *_, effect in combinations), "forks", unit="fork") as bar,
     ):
         for form, n_dimensions, correlation in combinations:
@@ -108,15 +104,9 @@ def study(plan: Plan, folder: Path, result: Path = RESULT, *, n_jobs: int = 1) -
                     temporary.write_text(json.dumps({"key": key, "forks": forks}), encoding="utf-8")
                 bar.update(len(numbers))
             rows.append(_summary(form, n_dimensions, correlation, forks[:n_forks]))
-    found = {"rows": rows, "provenance": _provenance(plan)}
-    with atomic_path(result) as temporary:
-        temporary.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    found = {"rows": rows, "provenance": provenance("make independence", plan)}
+    write_result(result, found)
     return found
-
-
-def _one_thread() -> None:
-    os.environ["OMP_NUM_THREADS"] = "1"
-    threadpool_limits(1)
 
 
 def _fork(plan: Plan, form: str, n_dimensions: int, correlation: float, number: int) -> dict[str, float | None]:
@@ -157,19 +147,6 @@ def _summary(form: str, n_dimensions: int, correlation: float, forks: list[dict[
         "excess": float(table["excess"].mean()),
         "share_published": float(table["share_published"].mean()),
         "share_s_removed": float(table["share_s_removed"].mean()),
-    }
-
-
-def _provenance(plan: Plan) -> dict[str, Any]:
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    return {
-        "command": "make independence",
-        "commit": commit.stdout.strip() or "not on record",
-        "date": datetime.now(UTC).date().isoformat(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "plan": asdict(plan),
     }
 
 

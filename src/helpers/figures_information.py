@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .information.tuples import InformationTuple
     from .survey import Sample
 
-__all__ = ["band_by_band", "component_trends", "galaxy_row", "stacked_components"]
+__all__ = ["band_by_band", "component_trends", "feature_map", "galaxy_row", "stacked_components"]
 
 
 class Style(NamedTuple):
@@ -219,6 +219,57 @@ def band_by_band(
     axis.set_xticks(range(len(drawn)), ["\n".join(one.bands) for one in drawn])
     axis.set(xlim=(-0.6, len(drawn) - 0.4), ylabel="mean information (nats)")
     axis.grid(visible=False, axis="x")
+
+
+def feature_map(
+    axis: Axes,
+    tuples: Iterable[InformationTuple],
+    table: pd.DataFrame,
+    *,
+    quantity: str = "conditional_2",
+    group: str = "all",
+    limit: float | None = None,
+) -> None:
+    """Draw a quantity of conditional features as a map: the shape's own band upwards, the band that is given across.
+
+    Parameters
+    ----------
+    axis : Axes
+    tuples : iterable of InformationTuple
+        Of `helpers.information.feature_tuples`; those of the kind ``"conditional feature"`` are drawn.
+    table : DataFrame
+        Of `helpers.information.decomposition_table`.
+    quantity : str, default "conditional_2"
+    group : str, default "all"
+        Class of galaxies.
+    limit : float, optional
+        Size of the value that is drawn darkest; default the largest of the map.
+
+    Raises
+    ------
+    ValueError
+        If there is no conditional feature, or its row is missing from the table.
+    """
+    _check_columns(table, ("tuple", "group", "quantity", "mean"))
+    drawn = [one for one in tuples if one.kind == "conditional feature"]
+    if not drawn:
+        raise ValueError("tuples: found no conditional feature, expected those of feature_tuples")
+    in_group = table[table["group"] == group]
+    bands = list(dict.fromkeys(band for one in drawn for band in one.bands))
+    values = np.full((len(bands), len(bands)), np.nan)
+    for one in drawn:
+        row = _by_quantity(in_group[in_group["tuple"] == one.name], (quantity,), f"{one.name}, {group}")
+        own, given = (bands.index(band) for band in one.bands)
+        values[own, given] = row.loc[quantity, "mean"]
+    limit = np.nanmax(np.abs(values)) if limit is None else limit
+    axis.imshow(values, cmap="RdBu", vmin=-1.6 * limit, vmax=1.6 * limit)  # light enough for black numbers
+    for own, given in zip(*np.nonzero(np.isfinite(values)), strict=True):
+        words = f"{values[own, given]:.3f}".replace("-", "\N{MINUS SIGN}")
+        axis.text(given, own, words, ha="center", va="center", fontsize=8)
+    axis.set_xticks(range(len(bands)), bands)
+    axis.set_yticks(range(len(bands)), bands)
+    axis.set(xlabel="given the same shape in band", ylabel="shape in band")
+    axis.grid(visible=False)
 
 
 def galaxy_row(

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "COLOURS",
     "binomial_band",
+    "decimal",
     "draw_graph",
     "draw_layers",
     "footnote",
@@ -90,6 +91,11 @@ def panels(
     if title:
         figure.suptitle(textwrap.fill(title, 58), x=0.01, ha="left", fontsize=12.5, fontweight="bold")
     return figure, flat[:n]
+
+
+def decimal(value: float, digits: int = 2) -> str:
+    """A number for a title: with a true minus sign, and none on what rounds to zero."""
+    return f"{value:z.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def footnote(figure: Figure, text: str) -> None:

@@ -56,7 +56,14 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "02_contrastive_training": ("survey", "bands.py", "inputs.py", "contrastive", "star_formation.py"),
     "03_knn_estimation": ("neighbours",),
     "04_causal_discovery": ("survey", "bands.py", "inputs.py", "neighbours", "causal"),
-    "05_information_decomposition": ("survey", "bands.py", "inputs.py", "contrastive", "information"),
+    "05_information_decomposition": (
+        "survey",
+        "bands.py",
+        "inputs.py",
+        "contrastive",
+        "information",
+        "star_formation.py",
+    ),
     "90_mock_universe": ("survey", "bands.py", "inputs.py"),
 }
 
@@ -66,7 +73,7 @@ SETTINGS: dict[str, tuple[str, ...]] = {
     "02_contrastive_training": ("contrastive", "contrastive_images", "mock"),
     "03_knn_estimation": ("neighbours",),
     "04_causal_discovery": ("causal",),
-    "05_information_decomposition": ("information", "information_images", "decomposition"),
+    "05_information_decomposition": ("information", "information_images", "decomposition", "mock"),
     "90_mock_universe": ("mock",),
 }
 

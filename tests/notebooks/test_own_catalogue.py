@@ -192,9 +192,9 @@ def test_galaxies_without_infrared_or_reddening_are_asked_about_redshift_and_col
 
 def test_galaxies_without_infrared_have_one_decomposition(sdss_galaxies: OwnRun) -> None:
     results = sdss_galaxies.results("05_information_decomposition")
-    assert set(results["decompositions"]) == {"ugriz, redshift"}
-    assert results["separate"] is None
-    assert results["decompositions"]["ugriz, redshift"]["conditional_2_net"]["mean"] > 0.1
+    assert set(results["decompositions"]) == {"<Mopt, Zspec>"}
+    assert results["decompositions"]["<Mopt, Zspec>"]["all"]["conditional_2_net"]["mean"] > 0.1
+    assert list(results["definitions"])[0] == "ugriz and redshift"
 
 
 def test_infrared_of_another_survey_lowers_the_error(desi_galaxies: OwnRun) -> None:
@@ -216,7 +216,8 @@ def test_infrared_of_another_survey_is_missed_by_its_optical_bands(desi_galaxies
 
 def test_decompositions_carry_the_names_of_another_survey(desi_galaxies: OwnRun) -> None:
     results = desi_galaxies.results("05_information_decomposition")
-    assert set(results["decompositions"]) == {"grz, infrared", "grz, redshift"}
-    assert results["decompositions"]["grz, redshift"]["conditional_2_net"]["mean"] > 0.1
-    assert set(results["separate"]) == {"grz", "union", "gain", "gain by refit"}
-    assert "J - K" not in desi_galaxies.printed("05_information_decomposition")
+    assert set(results["decompositions"]) == {"<Mopt, Zspec>", "<Mopt, Mir>", "<Mopt+Mir, Zspec>"}
+    assert results["decompositions"]["<Mopt, Zspec>"]["all"]["conditional_2_net"]["mean"] > 0.1
+    bands = results["bands"]["desi_bgs_30k.csv"]
+    assert len(bands) == 5 + 4, "each of g, r, z, W1, W2 against the rest, and neighbours against the rest"
+    assert list(results["definitions"])[:2] == ["grz and redshift", "grz and infrared"]

@@ -15,12 +15,13 @@ from helpers.figures_information import (
     STYLES,
     band_by_band,
     component_trends,
+    feature_map,
     galaxy_row,
     stacked_components,
 )
 from helpers.information import decompose
 from helpers.information.tables import decomposition_table, running_components
-from helpers.information.tuples import PHOTOMETRIC_BAND_TUPLES
+from helpers.information.tuples import PHOTOMETRIC_BAND_TUPLES, InformationTuple
 from helpers.survey import Sample
 
 matplotlib.use("Agg")
@@ -132,6 +133,26 @@ def test_galaxies_carry_their_own_numbers():
         galaxy_row(axes[:1], sample, parts, [5, 0])
     with pytest.raises(ValueError, match="sample: found no images"):
         galaxy_row(axes, Sample(catalog, sample.split), parts, [0])
+
+
+def test_a_feature_map_has_each_value_at_its_bands(axis):
+    pairs = {("u", "g"): 0.02, ("u", "r"): -0.001, ("g", "r"): 0.04}
+    tuples = [InformationTuple(f"{a}|{b}", (b,), (a,), "conditional feature", (b, a), (a, b)) for a, b in pairs] + [
+        InformationTuple("pair", ("u",), ("g",), "feature pair", ("u", "g"), ("u", "g"))
+    ]
+    table = pd.DataFrame(
+        [
+            {"tuple": f"{a}|{b}", "group": "all", "quantity": "conditional_2", "mean": value}
+            for (a, b), value in pairs.items()
+        ]
+    )
+    feature_map(axis, tuples, table)
+    bands = [tick.get_text() for tick in axis.get_xticklabels()]
+    assert bands == [tick.get_text() for tick in axis.get_yticklabels()] == ["u", "g", "r"]
+    found = {text.get_position(): text.get_text() for text in axis.texts}
+    assert found == {(1, 0): "0.020", (2, 0): "\N{MINUS SIGN}0.001", (2, 1): "0.040"}
+    with pytest.raises(ValueError, match="found no conditional feature"):
+        feature_map(axis, tuples[-1:], table)
 
 
 def test_figures_refuse_tables_that_lack_something(axis):

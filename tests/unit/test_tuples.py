@@ -16,6 +16,7 @@ from helpers.information.tuples import (
     MODALITY_TUPLES,
     PHOTOMETRIC_BAND_TUPLES,
     InformationTuple,
+    band_divisions,
     feature_tuples,
     tuples_of,
 )
@@ -185,3 +186,13 @@ def test_estimates_of_distinct_inputs_compose_to_what_pairs_give():
     pairs = decompose_pairs(sample, {"both": ("Mopt", "Zspec")}, reuse=reuse, **settings)
     pd.testing.assert_frame_equal(composed["<Mopt, Zspec>"].mean(), pairs["both"].mean())
     assert len(reuse) == 9
+
+
+@pytest.mark.parametrize(("sample", "n_bands"), [(PUBLISHED, 8), (MINI, 8), (DESI, 5)])
+def test_every_division_of_bands_is_there_once_and_the_papers_are_the_first(sample, n_bands):
+    divisions, paper = band_divisions(sample), tuples_of(sample, ["photometric band"])
+    assert divisions[: len(paper)] == paper
+    whole = {contents(one.union, sample) for one in divisions}
+    assert len(whole) == 1
+    sides = {frozenset((contents(one.first, sample), contents(one.second, sample))) for one in divisions}
+    assert len(divisions) == len(sides) == 2 ** (n_bands - 1) - 1

@@ -25,7 +25,8 @@ class InformationConfig:
         What the estimator puts out: ``"categorical"``, a logit for each bin (paper), or ``"mixture"``, a mixture of
         Gaussians (ours).
     whiten : bool
-        Whether columns are made uncorrelated first (ours), see `helpers.contrastive.networks.whitening_of`.
+        Whether columns are made uncorrelated first, as they are and as normal scores (ours): see
+        `helpers.contrastive.networks.whitening_of` and `helpers.information.networks.NormalScores`.
     encoder : str
         Of images: a name in `helpers.contrastive.image_networks.ENCODERS`.
     fusion : str

@@ -20,6 +20,7 @@ import numpy as np
 from scipy.special import logsumexp
 
 from ..checks import is_whole
+from ..contrastive.calibration import Calibration
 from ..inputs import parse
 from ..progress import progress_bar
 from ..runs import config_from, profile_settings
@@ -94,24 +95,30 @@ class InformationEstimate:
         return np.nanmean(self.repeats, axis=1)
 
 
+def averaged(laboratory: Laboratory, fits: Sequence[Fit]) -> tuple[dict[str, np.ndarray], Calibration]:
+    """Log-probabilities of the refits' mean, float64 [n_galaxies, n_bins] by held-out part, and its calibration."""
+    stacked = {part: np.stack([fit.log_probability[part] for fit in fits]).astype(np.float64) for part in HELD_OUT}
+    mean = {part: logsumexp(values, axis=0) - np.log(len(fits)) for part, values in stacked.items()}
+    if len(fits) == 1:
+        return mean, fits[0].calibration
+    # The mean of several predictions is less sure of itself than each: it is calibrated again.
+    calibration = laboratory.calibration(mean["validation"], "validation")
+    return {
+        part: calibration.apply(values, laboratory.prior).astype(np.float64) for part, values in mean.items()
+    }, calibration
+
+
 def make_estimate(
     laboratory: Laboratory, name: str, fits: Sequence[Fit], seeds: Sequence[int], settings: dict[str, Any]
 ) -> InformationEstimate:
     """Average the refits' probabilities, and compare with the prior on the test split."""
     rows, label = laboratory.rows["test"], laboratory.label[laboratory.rows["test"]]
-    everything = {part: np.stack([fit.log_probability[part] for fit in fits]) for part in HELD_OUT}
-    mean = {
-        part: logsumexp(values.astype(np.float64), axis=0) - np.log(len(fits)) for part, values in everything.items()
-    }
-    # The mean of several predictions is less sure of itself than each: it is calibrated again.
-    calibration = fits[0].calibration
-    if len(fits) > 1:
-        calibration = laboratory.calibration(mean["validation"], "validation")
-        mean = {part: calibration.apply(values, laboratory.prior).astype(np.float64) for part, values in mean.items()}
+    mean, calibration = averaged(laboratory, fits)
+    each = np.stack([fit.log_probability["test"] for fit in fits])
     own = np.arange(len(rows))
     surprise = -np.log(laboratory.prior[label])
     cross_entropy = -mean["test"][own, label]
-    per_seed = surprise + everything["test"][:, own, label].astype(np.float64)
+    per_seed = surprise + each[:, own, label].astype(np.float64)
     validation_label = laboratory.label[laboratory.rows["validation"]]
     validation_cross_entropy = -mean["validation"][np.arange(len(validation_label)), validation_label].mean()
     probability = np.exp(mean["test"])
@@ -207,6 +214,26 @@ class Session:
         """What an estimate of this input records."""
         described = laboratory.described(laboratory.resolve(inputs))
         return {"estimator": self.estimator, "cross_fit": len(self.laboratories), **described}
+
+    def base_of(self, inputs: Inputs, base: Inputs | None) -> Inputs | None:
+        """What a nested union starts from: as told, or the first of its named parts that does not hold the others."""
+        if base is not None and self.estimator != "nested":
+            raise ValueError(
+                f"base: found {base!r} with estimator {self.estimator!r}, expected a base for 'nested' alone"
+            )
+        if base is not None or self.estimator != "nested":
+            return base
+        first = self.laboratories[0]
+        whole = contents(first.resolve(inputs))
+        return next((part for part in parts_of(inputs) if contents(first.resolve(part)) < whole), None)
+
+    def fit(self, laboratory: Laboratory, inputs: Inputs, base: Inputs | None, seed: int) -> Fit:
+        """One refit of an input."""
+        if self.estimator == "separate":
+            return laboratory.separate(inputs, seed)
+        if self.estimator == "amortised":
+            return laboratory.amortised(subsets_of(inputs), seed)[-1]
+        return laboratory.part(inputs, seed) if base is None else laboratory.union(base, inputs, seed)
 
 
 def open_session(
@@ -356,27 +383,15 @@ def estimate_information(
         checkpoint_dir=checkpoint_dir,
         overrides=overrides,
     )
-    if base is not None and estimator != "nested":
-        raise ValueError(f"base: found {base!r} with estimator {estimator!r}, expected a base for 'nested' alone")
-    first = session.laboratories[0]
-    resolved = first.resolve(inputs)
-    if base is None:
-        whole = contents(resolved)
-        base = next((part for part in parts_of(inputs) if contents(first.resolve(part)) < whole), None)
+    base = session.base_of(inputs, base)
+    resolved = session.laboratories[0].resolve(inputs)
     estimates = []
     n_fits = len(session.seeds) * len(session.laboratories)
     with progress_bar(n_fits, f"information of {resolved.name}", unit="refit") as bar:
         for laboratory in session.laboratories:
             fits = []
             for seed in session.seeds:
-                if estimator == "separate":
-                    fits.append(laboratory.separate(inputs, seed))
-                elif estimator == "amortised":
-                    fits.append(laboratory.amortised(subsets_of(inputs), seed)[-1])
-                elif base is not None:
-                    fits.append(laboratory.union(base, inputs, seed))
-                else:
-                    fits.append(laboratory.part(inputs, seed))
+                fits.append(session.fit(laboratory, inputs, base, seed))
                 bar.update()
             settings = session.settings(laboratory, inputs)
             estimates.append(make_estimate(laboratory, resolved.name, fits, session.seeds, settings))

@@ -16,7 +16,6 @@ from ..contrastive.bins import MassBins, default_n_bins
 from ..contrastive.calibration import Calibration, calibrate
 from ..contrastive.devices import make_fabric
 from ..contrastive.features import Scaling, column_values, fit_scaling, scale_features
-from ..contrastive.networks import whitening_of
 from ..inputs import INPUTS, ResolvedInput, parse, resolve
 from ..runs import library_fingerprint
 from .checkpoints import Fit, load_fits, store_fits
@@ -193,13 +192,13 @@ class Laboratory:
     ) -> Ensemble:
         """Untrained networks of a seed."""
         torch.manual_seed(seed)
-        whitening, columns = None, data.columns[torch.from_numpy(self.rows["train"]).to(self.device)]
+        training = None
         n_whitened = data.size.n_main if data.pictures is None else data.size.n_columns
         if config.whiten and n_whitened:
-            whitening = whitening_of(columns[:, :n_whitened].cpu())
+            training = data.columns[torch.from_numpy(self.rows["train"]).to(self.device), :n_whitened].cpu()
         return Ensemble(
             [
-                information_network(data.size, self.prior, config, whitening=whitening, zero_start=zero_start)
+                information_network(data.size, self.prior, config, training=training, zero_start=zero_start)
                 for _ in range(n_members)
             ]
         )

@@ -10,13 +10,23 @@ import torch
 from torch import Tensor, nn
 
 from ..contrastive.image_networks import ENCODERS
-from ..contrastive.networks import InformationNetwork, VectorEncoder, multilayer
+from ..contrastive.networks import InformationNetwork, VectorEncoder, multilayer, whitening_of
 from .config import InformationConfig
 from .heads import MixtureHead, bin_positions, categorical_head
 
-__all__ = ["ColumnEncoder", "Ensemble", "ImagesBesideColumns", "InputSize", "image_encoder", "information_network"]
+__all__ = [
+    "ColumnEncoder",
+    "Ensemble",
+    "ImagesBesideColumns",
+    "InputSize",
+    "NormalScores",
+    "image_encoder",
+    "information_network",
+]
 
 FARTHEST = 5.0  # deviations from the mean beyond which a column's linear part grows no more
+N_KNOTS = 64  # of a normal score, at equal shares of the training galaxies
+BEYOND = 3.0  # steps between knots that a score goes on for beyond the last
 
 
 @dataclass(frozen=True)
@@ -45,31 +55,71 @@ class InputSize:
         return self.n_main + self.n_extra
 
 
+class NormalScores(nn.Module):
+    """Columns by their ranks among the training galaxies, as standard normal numbers, made uncorrelated (ours).
+
+    Whatever each column's distribution, its score has a Gaussian one. A map that bends single columns, as a logarithm
+    does, then has nothing for the layers to undo.
+
+    Parameters
+    ----------
+    columns : Tensor [n_galaxies, n_columns]
+        Of the training split.
+    """
+
+    knots: Tensor
+    levels: Tensor
+    whitening: Tensor
+
+    def __init__(self, columns: Tensor) -> None:
+        super().__init__()
+        share = (np.arange(N_KNOTS) + 0.5) / N_KNOTS
+        knots = np.quantile(columns.double().numpy(), share, axis=0).T
+        self.register_buffer("knots", torch.from_numpy(knots).float().contiguous())
+        self.register_buffer("levels", torch.special.ndtri(torch.from_numpy(share)).float())
+        self.register_buffer("whitening", whitening_of(self.scores(columns)))
+
+    def scores(self, columns: Tensor) -> Tensor:
+        """Normal scores [batch, n_columns], straight between knots and, to a limit, beyond the last."""
+        values = columns.T.contiguous()
+        above = torch.searchsorted(self.knots, values).clamp(1, N_KNOTS - 1)
+        low, high = self.knots.gather(1, above - 1), self.knots.gather(1, above)
+        # Where a value is common, knots coincide.
+        share = ((values - low) / (high - low).clamp(min=1e-9)).clamp(-BEYOND, 1 + BEYOND)
+        return torch.lerp(self.levels[above - 1], self.levels[above], share).T
+
+    def forward(self, columns: Tensor) -> Tensor:
+        """Uncorrelated normal scores [batch, n_columns]."""
+        return self.scores(columns) @ self.whitening
+
+
 class ColumnEncoder(nn.Module):
     """Encoder of columns, in which what is linear in them has a way of its own (ours).
 
-    Layers learn a precise linear combination of many columns slowly; its rest they learn beside it.
+    It reads the main columns twice, whitened as they are, since a colour is a difference of magnitudes, and as
+    normal scores. Layers learn a precise linear combination of many columns slowly; its rest they learn beside it.
 
     Parameters
     ----------
     n_main, n_extra : int
     hidden : sequence of int
     n_latent : int
-    whitening : Tensor [n_main, n_main]
-        Of main, which is then uncorrelated.
+    training : Tensor [n_galaxies, n_main]
+        Main columns of the training split.
     """
 
     whitening: Tensor
 
-    def __init__(self, n_main: int, n_extra: int, hidden: Sequence[int], n_latent: int, whitening: Tensor) -> None:
+    def __init__(self, n_main: int, n_extra: int, hidden: Sequence[int], n_latent: int, training: Tensor) -> None:
         super().__init__()
-        self.register_buffer("whitening", whitening)
-        self.layers = multilayer((n_main + n_extra, *hidden, n_latent))
-        self.linear = nn.Linear(n_main + n_extra, n_latent, bias=False)
+        self.register_buffer("whitening", whitening_of(training))
+        self.normal_scores = NormalScores(training)
+        self.layers = multilayer((2 * n_main + n_extra, *hidden, n_latent))
+        self.linear = nn.Linear(2 * n_main + n_extra, n_latent, bias=False)
 
     def forward(self, main: Tensor, extra: Tensor) -> Tensor:
         """Latent vector [batch, n_latent] of main [batch, n_main] and extra [batch, n_extra]."""
-        columns = torch.cat([main @ self.whitening, extra], dim=1)
+        columns = torch.cat([main @ self.whitening, self.normal_scores(main), extra], dim=1)
         # Failed measurements lie far out: the linear way ignores how far, the layers see it as a logarithm.
         return self.layers(columns.asinh()) + self.linear(columns.clamp(-FARTHEST, FARTHEST))
 
@@ -97,7 +147,7 @@ def information_network(
     prior: np.ndarray,
     config: InformationConfig,
     *,
-    whitening: Tensor | None = None,
+    training: Tensor | None = None,
     zero_start: bool = False,
 ) -> InformationNetwork:
     """Network from an input to logits over mass bins, without ext and without a decoder (paper).
@@ -108,8 +158,9 @@ def information_network(
     prior : float64 array [n_bins]
         Probability of each mass bin: where a mixture's components start, and their unit.
     config : InformationConfig
-    whitening : Tensor [n, n], optional
-        Of the main columns or, beside images, of all (ours).
+    training : Tensor [n_galaxies, n], optional
+        Main columns of the training split or, beside images, all, by which they are whitened and scored (ours).
+        Default: they are read as they are (paper).
     zero_start : bool, default False
         Whether the untrained network changes nothing that its logits are added to (ours).
 
@@ -118,7 +169,7 @@ def information_network(
     ValueError
         If there is no encoder of that name, or the images' size does not fit it.
     """
-    encoder, n_latent = _encoder(size, config, whitening)
+    encoder, n_latent = _encoder(size, config, training)
     activation = nn.ReLU if size.n_channels else None
     if config.head == "mixture":
         head: nn.Module = MixtureHead(
@@ -129,12 +180,12 @@ def information_network(
     return InformationNetwork(encoder, head)
 
 
-def _encoder(size: InputSize, config: InformationConfig, whitening: Tensor | None) -> tuple[nn.Module, int]:
+def _encoder(size: InputSize, config: InformationConfig, training: Tensor | None) -> tuple[nn.Module, int]:
     """Encoder of columns, of images or of both, and the length of what it puts out."""
 
     def of_columns(n_main: int, n_extra: int) -> nn.Module:
         widths = (n_main, n_extra, config.encoder_hidden, config.n_shared)
-        return VectorEncoder(*widths) if whitening is None else ColumnEncoder(*widths, whitening)
+        return VectorEncoder(*widths) if training is None else ColumnEncoder(*widths, training)
 
     if not size.n_channels:
         return of_columns(size.n_main, size.n_extra + size.n_flags), config.n_shared

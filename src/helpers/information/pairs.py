@@ -144,7 +144,7 @@ def decompose_inputs(
     profile: str = "book",
     seeds: Sequence[int] = (0,),
     device: str = "auto",
-    placebo: bool = True,
+    placebo: bool | str = True,
     cross_fit: int = 1,
     reuse: dict[Any, Any] | None = None,
     checkpoint_dir: str | Path | None = None,
@@ -166,8 +166,9 @@ def decompose_inputs(
         As in `estimate_information`; "amortised" trains one network on a, b and both.
     profile, seeds, device, cross_fit, checkpoint_dir, **overrides
         As in `estimate_information`.
-    placebo : bool, default True
-        Whether to train the placebos; only the nested estimator has them.
+    placebo : bool or str, default True
+        Whether to train the placebos; ``"first"`` or ``"second"`` trains the one in which that input is exchanged, for
+        a placebo takes as long as a union. Only the nested estimator has them.
     reuse : dict, optional
         Give the same dict to several calls and no network is fitted twice.
 
@@ -204,7 +205,7 @@ def decompose_pairs(
     profile: str = "book",
     seeds: Sequence[int] = (0,),
     device: str = "auto",
-    placebo: bool = True,
+    placebo: bool | str = True,
     cross_fit: int = 1,
     reuse: dict[Any, Any] | None = None,
     checkpoint_dir: str | Path | None = None,
@@ -242,12 +243,13 @@ def decompose_pairs(
         checkpoint_dir=checkpoint_dir,
         overrides=overrides,
     )
+    exchanged = _exchanged(placebo)
     roles = {key: _roles(session.laboratories[0], a, b) for key, (a, b) in pairs.items()}
     if estimator != "nested":
         every = {(key, i): inputs for key, three in roles.items() for i, inputs in enumerate(three)}
         estimates = estimate_distinct(session, every)
         return {key: decompose_estimates(*(estimates[key, i] for i in range(3))) for key in roles}
-    return {key: _nested(session, three, placebo) for key, three in roles.items()}
+    return {key: _nested(session, three, exchanged) for key, three in roles.items()}
 
 
 def _roles(laboratory: Laboratory, a: Inputs, b: Inputs) -> tuple[Inputs, Inputs, Inputs]:
@@ -265,27 +267,40 @@ def _roles(laboratory: Laboratory, a: Inputs, b: Inputs) -> tuple[Inputs, Inputs
     return a, b, "+".join(union) if isinstance(a, str) else union
 
 
-def _nested(session: Session, roles: tuple[Inputs, Inputs, Inputs], placebo: bool) -> InputDecomposition:
-    """Estimates of a, of b, of both and, as placebos, of both with a and with b exchanged."""
+def _exchanged(placebo: bool | str) -> tuple[int, ...]:
+    """Which inputs are exchanged between galaxies, one at a time: 0 the first, 1 the second."""
+    known: dict[bool | str, tuple[int, ...]] = {False: (), True: (0, 1), "first": (0,), "second": (1,)}
+    if not isinstance(placebo, bool | str) or placebo not in known:
+        raise ValueError(f"placebo: found {placebo!r}, expected True, False, 'first' or 'second'")
+    return known[placebo]
+
+
+def _nested(session: Session, roles: tuple[Inputs, Inputs, Inputs], exchanged: tuple[int, ...]) -> InputDecomposition:
+    """Estimates of a, of b, of both and, as placebos, of both with one of them exchanged."""
     names = [session.laboratories[0].resolve(inputs).name for inputs in roles]
     inputs = [*zip(names, roles, strict=True)]
-    if placebo:
-        inputs += [(f"{names[2]} with {name} exchanged", roles[2]) for name in names[:2]]
+    inputs += [(f"{names[2]} with {names[i]} exchanged", roles[2]) for i in exchanged]
     n_fits = len(inputs) * len(session.seeds) * len(session.laboratories)
     parts: list[list[InformationEstimate]] = [[] for _ in inputs]
     with progress_bar(n_fits, f"information of {names[0]}, {names[1]} and both", unit="fit") as bar:
         for laboratory in session.laboratories:
-            every = _nested_fits(session, laboratory, roles, placebo, bar.update)
+            every = _nested_fits(session, laboratory, roles, exchanged, bar.update)
             for (name, own), fits, part in zip(inputs, every, parts, strict=True):
                 settings = session.settings(laboratory, own)
                 part.append(make_estimate(laboratory, name, fits, session.seeds, settings))
-    return decompose_estimates(*(pooled(part, session.seeds) for part in parts))
+    first, second, both, *placebos = (pooled(part, session.seeds) for part in parts)
+    by_number = dict(zip(exchanged, placebos, strict=True))
+    return decompose_estimates(first, second, both, by_number.get(0), by_number.get(1))
 
 
 def _nested_fits(
-    session: Session, laboratory: Laboratory, roles: tuple[Inputs, ...], placebo: bool, count: Callable[[], Any]
+    session: Session,
+    laboratory: Laboratory,
+    roles: tuple[Inputs, ...],
+    exchanged: tuple[int, ...],
+    count: Callable[[], Any],
 ) -> list[list[Fit]]:
-    """Refits of a, of b, of both and, with placebos, of both with a and with b exchanged."""
+    """Refits of a, of b, of both and, as placebos, of both with one of them exchanged."""
     a, b, union = roles
     seeds = session.seeds
 
@@ -298,6 +313,6 @@ def _nested_fits(
     losses = [make_estimate(laboratory, "", fits, seeds, {}).validation_cross_entropy for fits in found]
     base = a if losses[0] <= losses[1] else b
     found.append([counted(laboratory.union(base, union, seed)) for seed in seeds])
-    for other in (b, a) if placebo else ():
-        found.append([counted(laboratory.union(other, union, seed, placebo=True)) for seed in seeds])
+    for i in exchanged:
+        found.append([counted(laboratory.union((b, a)[i], union, seed, placebo=True)) for seed in seeds])
     return found

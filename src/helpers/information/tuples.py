@@ -29,6 +29,7 @@ __all__ = [
     "PHOTOMETRIC_BAND_TUPLES",
     "TUPLE_KINDS",
     "InformationTuple",
+    "band_divisions",
     "feature_tuples",
     "tuples_of",
 ]
@@ -153,9 +154,11 @@ def _modalities(held: Mapping[str, tuple[str, str]]) -> tuple[InformationTuple, 
     return tuple(found.values())
 
 
-def _divisions(bands: Sequence[str]) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
-    """Bands against the rest: each alone, then every two neighbours; a division and its mirror image once."""
-    chosen = [(band,) for band in bands] + [*zip(bands, bands[1:], strict=False)]
+def _divisions(bands: Sequence[str], *, every: bool = False) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
+    """Bands against the rest: each alone, then every two neighbours, then, if wanted, all others; no mirror images."""
+    chosen: list[tuple[str, ...]] = [*((band,) for band in bands), *zip(bands, bands[1:], strict=False)]
+    if every:
+        chosen += [part for size in range(2, len(bands)) for part in combinations(bands, size)]
     found: dict[frozenset[tuple[str, ...]], tuple[tuple[str, ...], tuple[str, ...]]] = {}
     for part in chosen:
         rest = tuple(band for band in bands if band not in part)
@@ -174,7 +177,9 @@ def _image_bands(bands: Sequence[str]) -> tuple[InformationTuple, ...]:
     return tuple(found)
 
 
-def _photometric_bands(bands: Sequence[Band], columns: Collection[str] | None = None) -> tuple[InformationTuple, ...]:
+def _photometric_bands(
+    bands: Sequence[Band], columns: Collection[str] | None = None, *, every: bool = False
+) -> tuple[InformationTuple, ...]:
     """Divisions of photometric bands: by registered names, or by columns where one band has no such name."""
     by_name = {band.name: band for band in bands}
     named = all(band.magnitude in _SINGLE_BANDS for band in bands)
@@ -198,7 +203,7 @@ def _photometric_bands(bands: Sequence[Band], columns: Collection[str] | None = 
             (", ".join(part), ", ".join(rest)),
             part,
         )
-        for part, rest in _divisions(tuple(by_name))
+        for part, rest in _divisions(tuple(by_name), every=every)
     )
 
 
@@ -250,16 +255,38 @@ def tuples_of(sample: Sample, kinds: Collection[str] = TUPLE_KINDS) -> tuple[Inf
     if unknown:
         raise ValueError(f"kinds: found {unknown[0]!r}, expected some of {', '.join(map(repr, TUPLE_KINDS))}")
     catalog, images = sample.catalog, () if sample.images is None else sample.bands
-    optical = _optical(catalog)
-    photometric = (*(optical.bands if optical else ()), *_infrared_bands(catalog))
     # Images in bands that have no registered name are read all together or not at all.
     named = [band for band in images if f"I{band}" in INPUTS]
     found = {
         "modality": _modalities(_held_parts(catalog, images)),
         "image band": _image_bands(named) if len(named) == len(images) else (),
-        "photometric band": _photometric_bands(photometric, catalog.columns),
+        "photometric band": _photometric_bands(_photometric(catalog), catalog.columns),
     }
     return tuple(one for kind, own in found.items() if kind in kinds for one in own)
+
+
+def band_divisions(sample: Sample) -> tuple[InformationTuple, ...]:
+    """Every division of a sample's photometric bands in two, of which those of the paper are the first (ours).
+
+    With them an amortised network answers for every subset of the bands. A division and its mirror image count as one,
+    so that eight bands have 127.
+
+    Parameters
+    ----------
+    sample : Sample
+
+    Returns
+    -------
+    tuple of InformationTuple
+        First what `tuples_of` has of the kind ``"photometric band"``, by the same names.
+    """
+    return _photometric_bands(_photometric(sample.catalog), sample.catalog.columns, every=True)
+
+
+def _photometric(catalog: pd.DataFrame) -> tuple[Band, ...]:
+    """Bands of the optical and of the infrared photometry."""
+    optical = _optical(catalog)
+    return (*(optical.bands if optical else ()), *_infrared_bands(catalog))
 
 
 def _held_parts(catalog: pd.DataFrame, images: Sequence[str]) -> dict[str, tuple[str, str]]:

@@ -3,6 +3,7 @@
 from ..bands import DESI_LEGACY, EUCLID, GALEX, LSST, SDSS, SURVEYS, TWO_MASS, WISE, Band, Survey, dereddened
 from .environment import projected_density
 from .nulls import swap_shapes
+from .pictures import with_pictures
 from .quality import count_nulls, null_sentinels
 from .sample import Sample, position_split
 from .sources import load_sample
@@ -26,4 +27,5 @@ __all__ = [
     "position_split",
     "projected_density",
     "swap_shapes",
+    "with_pictures",
 ]

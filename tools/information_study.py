@@ -1,0 +1,585 @@
+"""Can the estimates of chapter 5 be believed? Tried where the truth is known, at sizes that take too long to wait for.
+
+Every item is stored when it is done, so that a killed study goes on where it stopped, and a larger one goes on from a
+smaller. The result is one file, ``src/helpers/stored/information_study.json``: for each experiment a table of rows, and
+where it comes from.
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cache, partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+
+from helpers.cores import available_cores
+from helpers.information import (
+    CrossCheck,
+    boosting_information,
+    compose,
+    copula_information,
+    distinct_inputs,
+    ksg_information,
+)
+from helpers.information.checkpoints import Fit
+from helpers.information.config import InformationConfig
+from helpers.information.decomposition import summarise
+from helpers.information.estimators import InformationEstimate, make_estimate
+from helpers.information.intervals import bootstrap_means
+from helpers.information.laboratory import Inputs, Laboratory
+from helpers.information.truths import KnownTruth, draw_gaussian, draw_student, draw_transformed, plant
+from helpers.information.tuples import PHOTOMETRIC_BAND_TUPLES
+from helpers.runs import config_from, library_fingerprint, profile_settings
+from helpers.survey import Sample, load_sample
+from helpers.survey.mock.loading import INGREDIENTS
+
+if __package__ in (None, ""):
+    import sys
+
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from tools.project import ROOT
+from tools.studies import digest, make_missing, provenance, write_result
+
+__all__ = ["AmortisedAgrees", "ClosedForms", "NullUniverses", "Plan", "Planted", "Untouched", "main", "study"]
+
+RESULT = ROOT / "src" / "helpers" / "stored" / "information_study.json"
+# What makes an estimate what it is; an edit elsewhere in the library does not undo a study.
+NETWORKS = tuple(
+    f"information/{name}.py"
+    for name in ("config", "entropy", "estimators", "fitting", "heads", "intervals", "laboratory", "networks")
+)
+NETWORKS += ("information/observations.py", "information/pictures.py", "inputs.py")
+NETWORKS += tuple(
+    f"contrastive/{name}.py"
+    for name in ("bins", "calibration", "config", "data", "devices", "features", "fitting", "images", "image_networks")
+)
+NETWORKS += ("contrastive/networks.py",)
+UNIVERSES = "universes"  # folder of what is rendered for the study alone
+N_BOOTSTRAP = 1000
+PHOTOMETRY, PICTURES = "Mopt", "Ioptnorm"
+BOTH = f"{PHOTOMETRY}+{PICTURES}"
+CROSS_CHECKS = ("ksg", "copula", "boosting")
+MOST_KSG_DIMENSIONS = 4  # beyond which neighbours are too far
+
+Settings = dict[str, Any]
+Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class NullUniverses:
+    """Images that tell nothing beyond the photometry, asked with a base that is trained and with one that is not.
+
+    Attributes
+    ----------
+    datasets : tuple of str
+    seeds : tuple of int
+        Universes of each, and of their networks.
+    n_galaxies : int
+    base_steps : tuple of int
+        Optimiser steps of the base's networks; 0 stands for the profile's.
+    image_steps, image_folds, image_corrections : int
+        Of the networks that read images.
+    """
+
+    datasets: tuple[str, ...] = ("mock-swapped-shapes", "mock-one-spectrum")
+    seeds: tuple[int, ...] = tuple(range(8))
+    n_galaxies: int = 3000
+    base_steps: tuple[int, ...] = (0, 40)
+    image_steps: int = 1500
+    image_folds: int = 2
+    image_corrections: int = 1
+
+    code: ClassVar[tuple[str, ...]] = (*NETWORKS, *INGREDIENTS, "survey/mock", "survey/nulls.py")
+
+    def items(self) -> Iterator[Settings]:
+        """Each universe once; those of one seed, which share their photometry, not one after the other."""
+        own = _without(self, "datasets", "seeds")
+        yield from ({"dataset": dataset, "seed": seed} | own for dataset in self.datasets for seed in self.seeds)
+
+    @staticmethod
+    def measure(
+        dataset: str,
+        seed: int,
+        n_galaxies: int,
+        base_steps: Sequence[int],
+        *,
+        profile: str,
+        work: Path,
+        **images: int,
+    ) -> Rows:
+        """What pictures add to the photometry, by each base."""
+        sample = load_sample(dataset, n_galaxies, seed, cache_dir=work / UNIVERSES, n_processes=1)
+        rows: Rows = []
+        reuse: dict[Any, Any] = {}  # the networks that read pictures alone serve every base
+        for steps in base_steps:
+            laboratory = _laboratory(sample, profile, reuse, steps, **images)
+            rows.append({"base_steps": steps} | _added(laboratory, PHOTOMETRY, BOTH, seed))
+        return rows
+
+
+@dataclass(frozen=True)
+class Untouched:
+    """What images add where they do tell something, against the number of training galaxies.
+
+    Attributes
+    ----------
+    n_train : tuple of int
+        Training galaxies; the validation split shrinks alike, and the test split stays.
+    seeds : tuple of int
+        Subsets of each size, and of their networks.
+    n_galaxies : int
+        Of the mock.
+    image_steps : tuple of int
+        Of the networks that read images, at each size.
+    image_folds, image_corrections : int
+    """
+
+    n_train: tuple[int, ...] = (700, 1400, 2800, 5600, 14_000)
+    seeds: tuple[int, ...] = (0, 1, 2)
+    n_galaxies: int = 20_000
+    image_steps: tuple[int, ...] = (1500, 1500, 1500, 3000, 6000)
+    image_folds: int = 2
+    image_corrections: int = 1
+
+    code: ClassVar[tuple[str, ...]] = (*NETWORKS, *INGREDIENTS)
+
+    def items(self) -> Iterator[Settings]:
+        """Each size and seed, the longest first."""
+        own = _without(self, "n_train", "seeds", "image_steps")
+        for n_train, steps in sorted(zip(self.n_train, self.image_steps, strict=True), reverse=True):
+            for seed in self.seeds:
+                yield {"n_train": n_train, "seed": seed, "image_steps": steps} | own
+
+    @staticmethod
+    def measure(n_train: int, seed: int, n_galaxies: int, *, profile: str, work: Path, **images: int) -> Rows:
+        """What pictures add to the photometry, nested and by networks trained from scratch (paper)."""
+        laboratory = _laboratory(_fewer(_mock(n_galaxies), n_train, seed), profile, {}, **images)
+        start = time.perf_counter()
+        nested = _added(laboratory, PHOTOMETRY, BOTH, seed)
+        middle = time.perf_counter()
+        alone, both = (_pointwise(laboratory, laboratory.separate(inputs, seed)) for inputs in (PHOTOMETRY, BOTH))
+        published = _with_intervals(pd.DataFrame({"separate_gain": both - alone}), seed)
+        seconds = {"nested_seconds": middle - start, "separate_seconds": time.perf_counter() - middle}
+        return [nested | {"separate_base": float(alone.mean())} | published | seconds]
+
+
+@dataclass(frozen=True)
+class Planted:
+    """A column that tells a known amount of a made-up mass beyond the photometry, against the number of galaxies.
+
+    Attributes
+    ----------
+    n_galaxies : tuple of int
+        Galaxies, of which the mock's share trains and validates; the whole mock's test split is measured on.
+    information : tuple of float
+        Planted, nats; 0 is a null.
+    seeds : tuple of int
+        Of masses, columns and networks.
+    mock_size : int
+    """
+
+    n_galaxies: tuple[int, ...] = (1000, 2000, 5000, 10_000, 20_000)
+    information: tuple[float, ...] = (0.15, 0.0)
+    seeds: tuple[int, ...] = tuple(range(8))
+    mock_size: int = 20_000
+
+    code: ClassVar[tuple[str, ...]] = (*NETWORKS, *INGREDIENTS, "information/truths.py")
+
+    def items(self) -> Iterator[Settings]:
+        """Each size and seed, the longest first."""
+        own = _without(self, "n_galaxies", "seeds")
+        for n_galaxies in sorted(self.n_galaxies, reverse=True):
+            yield from ({"n_galaxies": n_galaxies, "seed": seed} | own for seed in self.seeds)
+
+    @staticmethod
+    def measure(
+        n_galaxies: int, seed: int, information: Sequence[float], mock_size: int, *, profile: str, work: Path
+    ) -> Rows:
+        """What each column adds, and what it truly adds on the held-out galaxies."""
+        mock = replace(_mock(mock_size), images=None)
+        n_train = round(len(mock.rows("train")) * n_galaxies / mock_size)
+        rows: Rows = []
+        reuse: dict[Any, Any] = {}  # the mass is the same whatever is planted, so that one base serves all
+        for nats in information:
+            planted = plant(mock, PHOTOMETRY, nats, seed=seed)
+            laboratory = _laboratory(_fewer(planted.sample, n_train, seed), profile, reuse)
+            found = _added(laboratory, planted.inputs, (*planted.inputs, planted.column), seed)
+            truth = float(planted.pointwise[mock.rows("test")].mean())
+            rows.append({"information": nats, "truth": truth} | found)
+        return rows
+
+
+@dataclass(frozen=True)
+class ClosedForms:
+    """Distributions whose information is a formula.
+
+    Attributes
+    ----------
+    families : tuple of str
+        ``"gaussian"``, ``"student"``, or a transform of `helpers.information.truths.draw_transformed`.
+    n_dimensions : tuple of int
+    information : tuple of float
+        Nats. Where Student's t cannot have so little, the least it can have stands in its place.
+    methods : tuple of str
+        ``"separate"``, ``"nested"``, ``"amortised"``, ``"ksg"`` (in few dimensions), ``"copula"``, ``"boosting"``.
+    n_galaxies : int
+    seed : int
+    """
+
+    families: tuple[str, ...] = ("gaussian", "half-cube", "student", "spiral")
+    n_dimensions: tuple[int, ...] = (1, 2, 4, 8, 16)
+    information: tuple[float, ...] = (0.0, 0.5, 1.5, 3.0)
+    methods: tuple[str, ...] = ("nested", "separate", "amortised", *CROSS_CHECKS)
+    n_galaxies: int = 20_000
+    seed: int = 0
+
+    code: ClassVar[tuple[str, ...]] = (
+        *NETWORKS,
+        "information/truths.py",
+        "information/crosschecks.py",
+        "contrastive/baselines.py",
+    )
+
+    def items(self) -> Iterator[Settings]:
+        """Each distribution and method, but where the two do not go together."""
+        own = _without(self, "families", "n_dimensions", "information", "methods")
+        for method in self.methods:
+            for family in self.families:
+                for n_dimensions in self.n_dimensions:
+                    if method == "ksg" and n_dimensions > MOST_KSG_DIMENSIONS:
+                        continue
+                    if family == "spiral" and n_dimensions < 2:
+                        continue
+                    for nats in self.information:
+                        what = {"family": family, "n_dimensions": n_dimensions, "information": nats, "method": method}
+                        yield what | own
+
+    @staticmethod
+    def measure(
+        family: str,
+        n_dimensions: int,
+        information: float,
+        method: str,
+        n_galaxies: int,
+        seed: int,
+        *,
+        profile: str,
+        work: Path,
+    ) -> Rows:
+        """What a method finds, and the truth of the galaxies that it was measured on."""
+        known = _draw(family, n_galaxies, n_dimensions, information, seed)
+        sample, columns = known.sample(seed=seed), known.columns["x1"]
+        found: InformationEstimate | CrossCheck
+        if method == "ksg":
+            found = ksg_information(known.sources["x1"], known.target, seed=seed)
+        elif method == "copula":
+            found = copula_information(known.sources["x1"], known.target)
+        elif method == "boosting":
+            found = boosting_information(sample, columns, seed=seed)
+        else:
+            # The amortised network has to tell the whole from its first half.
+            half = [columns[: n_dimensions // 2]] if method == "amortised" and n_dimensions > 1 else []
+            *_, found = _estimates(_laboratory(sample, profile, {}), [*half, columns], method, seed)
+        measured = ~np.isnan(found.pointwise)
+        low, high = found.interval
+        truth = {"truth": float(known.pointwise["x1"][measured].mean()), "closed_form": known.information["x1"]}
+        return [truth | {"found": found.mean, "found_low": low, "found_high": high}]
+
+
+@dataclass(frozen=True)
+class AmortisedAgrees:
+    """One network for all divisions of the photometric bands, against a network or fold networks for each input.
+
+    Attributes
+    ----------
+    estimators : tuple of str
+    amortised_steps : tuple of int
+        Optimiser steps of the amortised network, each tried; that of one input has the profile's.
+    n_galaxies : int
+        Of the mock.
+    seed : int
+    """
+
+    estimators: tuple[str, ...] = ("nested", "separate", "amortised")
+    amortised_steps: tuple[int, ...] = (1500, 6000)
+    n_galaxies: int = 20_000
+    seed: int = 0
+
+    code: ClassVar[tuple[str, ...]] = (
+        *NETWORKS,
+        *INGREDIENTS,
+        "information/composition.py",
+        "information/decomposition.py",
+        "information/pairs.py",
+        "information/tuples.py",
+    )
+
+    def items(self) -> Iterator[Settings]:
+        """Each estimator, the amortised one by each number of steps; 0 stands for the profile's."""
+        own = _without(self, "estimators", "amortised_steps")
+        for estimator in self.estimators:
+            for steps in self.amortised_steps if estimator == "amortised" else (0,):
+                yield {"estimator": estimator, "steps": steps} | own
+
+    @staticmethod
+    def measure(estimator: str, steps: int, n_galaxies: int, seed: int, *, profile: str, work: Path) -> Rows:
+        """Cross-entropy of every input, conditional information of every tuple both ways, and seconds of training."""
+        sample = replace(_mock(n_galaxies), images=None)
+        inputs = distinct_inputs(PHOTOMETRIC_BAND_TUPLES, sample)
+        laboratory = _laboratory(sample, profile, {}, steps)
+        start = time.perf_counter()
+        estimates = dict(zip(inputs, _estimates(laboratory, list(inputs.values()), estimator, seed), strict=True))
+        seconds = time.perf_counter() - start
+        decompositions = compose(PHOTOMETRIC_BAND_TUPLES, estimates, sample)
+        cross_entropy = {name: float(np.nanmean(one.cross_entropy)) for name, one in estimates.items()}
+        conditional = {name: [one.conditional_1, one.conditional_2] for name, one in decompositions.items()}
+        return [{"training_seconds": seconds, "cross_entropy": cross_entropy, "conditional": conditional}]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All experiments, and the profile of their networks. The defaults are what is kept with the library.
+
+    Attributes
+    ----------
+    profile : str
+    amortised_agrees : AmortisedAgrees
+    untouched : Untouched
+    null_universes : NullUniverses
+    closed_forms : ClosedForms
+    planted : Planted
+    """
+
+    profile: str = "book"
+    # Those of the longest items first, so that none is left to run alone at the end.
+    amortised_agrees: AmortisedAgrees = field(default_factory=AmortisedAgrees)
+    untouched: Untouched = field(default_factory=Untouched)
+    null_universes: NullUniverses = field(default_factory=NullUniverses)
+    closed_forms: ClosedForms = field(default_factory=ClosedForms)
+    planted: Planted = field(default_factory=Planted)
+
+    def experiments(self) -> dict[str, Any]:
+        """Experiments by name."""
+        return {one.name: getattr(self, one.name) for one in fields(self) if one.name != "profile"}
+
+
+def study(
+    plan: Plan, folder: Path, result: Path = RESULT, *, n_jobs: int = 1, only: Sequence[str] | None = None
+) -> dict[str, Any]:
+    """Make the items that are missing, and write the result.
+
+    Parameters
+    ----------
+    plan : Plan
+    folder : path
+        Where finished items are kept.
+    result : path
+        The file to write.
+    n_jobs : int, default 1
+        Items at a time, each in a process of one thread.
+    only : sequence of str, optional
+        Names of experiments; of the others the result keeps what it holds. Default: all.
+
+    Returns
+    -------
+    dict
+        What the file holds: rows of each experiment by its name, and ``provenance`` of each.
+
+    Raises
+    ------
+    ValueError
+        If there is no such experiment.
+    """
+    experiments = plan.experiments()
+    names = list(experiments) if only is None else list(only)
+    unknown = set(names) - set(experiments)
+    if unknown:
+        raise ValueError(f"only: found {', '.join(sorted(unknown))}, expected some of {', '.join(experiments)}")
+    settings = {name: list(experiments[name].items()) for name in names}
+    paths = {
+        name: [folder / name / f"{_key(experiments[name], own, plan.profile)}.json" for own in settings[name]]
+        for name in names
+    }
+    items: dict[Path, Callable[[], Rows]] = {
+        path: partial(experiments[name].measure, **own, profile=plan.profile, work=folder)
+        for name in names
+        for path, own in zip(paths[name], settings[name], strict=True)
+    }
+    mocks = {mock for name in names for mock in _mock_sizes(experiments[name])}
+    if mocks and any(not path.is_file() for path in items):
+        load_sample("mock", max(mocks), n_processes=n_jobs)  # made once, before two processes ask for it
+    make_missing(items, "information study", n_jobs=n_jobs)
+    shutil.rmtree(folder / UNIVERSES, ignore_errors=True)  # gigabytes that nothing reads again
+    found = json.loads(result.read_text(encoding="utf-8")) if result.is_file() else {"provenance": {}}
+    for name in names:
+        stored = [json.loads(path.read_text(encoding="utf-8")) for path in paths[name]]
+        found[name] = [
+            own | row | {"seconds": one["seconds"]}
+            for own, one in zip(settings[name], stored, strict=True)
+            for row in one["found"]
+        ]
+        origin = provenance("make information", experiments[name])
+        seconds = sum(one["seconds"] for one in stored)
+        found["provenance"][name] = origin | {
+            "profile": plan.profile,
+            "seconds": seconds,
+            "torch": version("torch"),
+            "settings": _settings(plan.profile),
+        }
+    write_result(result, found)
+    return found
+
+
+def _mock_sizes(experiment: Any) -> list[int]:
+    """How many galaxies of the mock an experiment reads."""
+    if isinstance(experiment, Planted):
+        return [experiment.mock_size]
+    return [experiment.n_galaxies] if isinstance(experiment, Untouched | AmortisedAgrees) else []
+
+
+def _key(experiment: Any, settings: Settings, profile: str) -> str:
+    """Name of all that makes an item what it is."""
+    library = [library_fingerprint(room) for room in experiment.code]
+    own = [inspect.getsource(function) for function in (experiment.measure, *SHARED)]
+    return digest([settings, _settings(profile), library, own, version("torch")])
+
+
+def _settings(profile: str) -> Settings:
+    """What of a profile these networks go by."""
+    settings = profile_settings(profile)
+    return {name: settings.get(name, {}) for name in ("information", "information_images")}
+
+
+def _without(experiment: Any, *names: str) -> Settings:
+    """Settings of an experiment that all its items share."""
+    return {name: value for name, value in asdict(experiment).items() if name not in names}
+
+
+# What the experiments share --------------------------------------------------------------------------------------
+
+
+@cache
+def _mock(n_galaxies: int) -> Sample:
+    return load_sample("mock", n_galaxies, n_processes=1)
+
+
+def _fewer(sample: Sample, n_train: int, seed: int) -> Sample:
+    """Sample of so many training galaxies, the same share of those that validate, and all that test.
+
+    Of one seed, a smaller sample is a part of every larger one. A size beyond what there is means all there is.
+    """
+    share = min(1.0, n_train / len(sample.rows("train")))
+    rng = np.random.default_rng([seed, 51])
+    kept = [sample.rows("test")]
+    for part in ("train", "validation"):
+        rows = sample.rows(part)
+        kept.append(rng.permutation(rows)[: round(share * len(rows))])
+    return sample.take(np.sort(np.concatenate(kept)))
+
+
+def _laboratory(
+    sample: Sample,
+    profile: str,
+    reuse: dict[Any, Any],
+    steps: int = 0,
+    *,
+    image_steps: int | None = None,
+    image_folds: int | None = None,
+    image_corrections: int | None = None,
+) -> Laboratory:
+    """Networks of one sample, on a processor; `steps` of those that read columns alone, 0 for the profile's."""
+    settings = _settings(profile)
+    asked = {"steps": image_steps, "n_folds": image_folds, "n_corrections": image_corrections}
+    of_images = {name: value for name, value in asked.items() if value is not None}
+    return Laboratory(
+        sample,
+        config_from(InformationConfig, settings["information"], **({"steps": steps} if steps else {})),
+        image_config=config_from(
+            InformationConfig, settings["information"] | settings["information_images"], **of_images
+        ),
+        device="cpu",
+        resample=False,
+        reuse=reuse,
+    )
+
+
+def _added(laboratory: Laboratory, base: Inputs, union: Inputs, seed: int) -> dict[str, Any]:
+    """What a union adds to its base, as `helpers.information.InputDecomposition.mean` has it, and the placebo."""
+    fits = [laboratory.part(base, seed), laboratory.union(base, union, seed)]
+    fits.append(laboratory.union(base, union, seed, placebo=True))
+    alone, both, placebo = (_pointwise(laboratory, fit) for fit in fits)
+    gains = pd.DataFrame({"raw": both - alone, "placebo": placebo - alone, "net": both - placebo})
+    return {
+        "trained_on": len(laboratory.rows["train"]),
+        "measured_on": len(laboratory.rows["test"]),
+        "base": float(alone.mean()),
+        "union": float(both.mean()),
+        **_with_intervals(gains, seed),
+        **{f"{name}_step": fit.best_step for name, fit in zip(("base", "union", "placebo"), fits, strict=True)},
+    }
+
+
+def _pointwise(laboratory: Laboratory, fit: Fit) -> np.ndarray:
+    """Information on each test galaxy's mass, nats."""
+    return make_estimate(laboratory, "", [fit], (0,), {}).pointwise[laboratory.rows["test"]]
+
+
+def _with_intervals(table: pd.DataFrame, seed: int) -> dict[str, float]:
+    """Means over galaxies, with 95% intervals."""
+    summary = summarise(table, bootstrap_means(table.to_numpy(), N_BOOTSTRAP, seed))
+    ends = {"": "mean", "_low": "low", "_high": "high"}
+    return {f"{name}{end}": float(summary.loc[name, column]) for name in table for end, column in ends.items()}
+
+
+def _estimates(
+    laboratory: Laboratory, inputs: Sequence[Inputs], estimator: str, seed: int
+) -> list[InformationEstimate]:
+    """Estimates of inputs, each by itself or all by one network."""
+    if estimator == "amortised":
+        fits = laboratory.amortised(inputs, seed)
+    else:
+        fit = {"separate": laboratory.separate, "nested": laboratory.part}[estimator]
+        fits = [fit(one, seed) for one in inputs]
+    return [make_estimate(laboratory, "", [own], (seed,), {}) for own in fits]
+
+
+def _draw(family: str, n_galaxies: int, n_dimensions: int, information: float, seed: int) -> KnownTruth:
+    """Galaxies of a distribution whose information is known."""
+    if family == "gaussian":
+        return draw_gaussian(n_galaxies, n_dimensions, information, seed)
+    if family == "student":
+        least = draw_student(1, n_dimensions).information["x1"]
+        return draw_student(n_galaxies, n_dimensions, max(information, least) if information else 0.0, seed=seed)
+    return draw_transformed(n_galaxies, n_dimensions, information, family, seed)
+
+
+SHARED = (_fewer, _laboratory, _added, _pointwise, _with_intervals, _estimates, _draw)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    names = list(Plan().experiments())
+    parser.add_argument("--jobs", type=int, default=available_cores(), help="processes of one thread")
+    parser.add_argument("--only", action="append", choices=names, help="one experiment; may be given again")
+    parser.add_argument("--output", type=Path, default=RESULT)
+    options = parser.parse_args(arguments)
+    found = study(Plan(), ROOT / "runs" / "information_study", options.output, n_jobs=options.jobs, only=options.only)
+    counts = (f"{len(found[name])} of {name}" for name in names if name in found)
+    print(f"{options.output}: rows {', '.join(counts)}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

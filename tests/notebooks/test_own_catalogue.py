@@ -194,7 +194,7 @@ def test_galaxies_without_infrared_have_one_decomposition(sdss_galaxies: OwnRun)
     results = sdss_galaxies.results("05_information_decomposition")
     assert set(results["decompositions"]) == {"<Mopt, Zspec>"}
     assert results["decompositions"]["<Mopt, Zspec>"]["all"]["conditional_2_net"]["mean"] > 0.1
-    assert list(results["definitions"])[0] == "ugriz and redshift"
+    assert {"ugriz and redshift", "ugriz and infrared"} & set(results["definitions"]) == {"ugriz and redshift"}
 
 
 def test_infrared_of_another_survey_lowers_the_error(desi_galaxies: OwnRun) -> None:
@@ -220,4 +220,4 @@ def test_decompositions_carry_the_names_of_another_survey(desi_galaxies: OwnRun)
     assert results["decompositions"]["<Mopt, Zspec>"]["all"]["conditional_2_net"]["mean"] > 0.1
     bands = results["bands"]["desi_bgs_30k.csv"]
     assert len(bands) == 5 + 4, "each of g, r, z, W1, W2 against the rest, and neighbours against the rest"
-    assert list(results["definitions"])[:2] == ["grz and redshift", "grz and infrared"]
+    assert {"grz and redshift", "grz and infrared"} <= set(results["definitions"])

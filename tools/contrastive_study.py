@@ -9,12 +9,9 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import platform
 import shutil
-import subprocess
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +31,7 @@ if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from tools.project import ROOT
+from tools.studies import provenance
 
 __all__ = ["Plan", "Training", "main", "study", "trainings"]
 
@@ -299,22 +297,15 @@ def _train_once(training: Training, sample: Sample, rows: np.ndarray, profile: s
 
 
 def _provenance(plan: Plan, sample: Sample, done: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
     return {
-        "command": "make study",
-        "commit": commit.stdout.strip() or "not on record",
+        **provenance("make study", plan),
         "library": library_fingerprint("contrastive"),
-        "date": datetime.now(UTC).date().isoformat(),
         "machine": "; ".join(sorted({record["device"] for record in done})),
-        "system": f"{platform.system()} {platform.machine()}",
         "torch": "; ".join(sorted({record["torch"] for record in done})),
         # Two entries that are one training count once.
         "training_minutes": sum({(r["inputs"], r["cross_entropy"]): r["minutes"] for r in done}.values()),
         "dataset": "mock",
         "split": sample.split.value_counts().to_dict(),
-        "plan": asdict(plan),
         "settings": _settings(plan),
     }
 

@@ -26,6 +26,12 @@ def is_numeric(column: pd.Series) -> bool:
     return pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype)
 
 
+def check_count(name: str, value: Any) -> None:
+    """Raise a ValueError for an argument, such as a seed, that is not a whole number from 0."""
+    if not is_whole(value) or value < 0:
+        raise ValueError(f"{name}: found {value!r}, expected a whole number from 0")
+
+
 def check_positive(config: Any, names: Sequence[str]) -> None:
     """Raise a ValueError for the first of these settings that is not a positive whole number."""
     for name in names:

@@ -30,10 +30,10 @@ __all__ = [
     "galaxy_pictures",
     "graph_legend",
     "graph_order",
+    "legend_below",
     "panels",
     "pit_departure",
     "pit_histogram",
-    "grouped_atoms",
     "show_picture",
     "use_style",
 ]
@@ -101,6 +101,12 @@ def decimal(value: float, digits: int = 2) -> str:
 def footnote(figure: Figure, text: str) -> None:
     """Write a line or two in small grey letters under a figure: where its numbers come from."""
     figure.supxlabel(textwrap.fill(text, 100), x=0.01, ha="left", fontsize=8.5, color=COLOURS["grey"])
+
+
+def legend_below(figure: Figure, axis: Axes, *, columns: int = 2) -> None:
+    """Explain the artists of one panel under a figure whose panels share them."""
+    handles, labels = axis.get_legend_handles_labels()
+    figure.legend(handles, labels, fontsize=8, ncols=columns, loc="upper center", bbox_to_anchor=(0.5, 0.02))
 
 
 def galaxy_pictures(images: np.ndarray, bands: Sequence[str]) -> np.ndarray:
@@ -202,32 +208,6 @@ ATOMS = (
     ("U2", "unique to second", COLOURS["orange"]),
     ("Syn", "synergistic", COLOURS["vermilion"]),
 )
-
-
-def grouped_atoms(axis: Axes, labels: Sequence[str], tables: Sequence[pd.DataFrame]) -> None:
-    """Draw each decomposition as bars beside one another, with intervals: redundant, unique to each, synergistic.
-
-    Each table is what ``Decomposition.mean`` of `helpers.information` returns.
-    """
-    width = 0.8 / len(ATOMS)
-    for i, (row, words, colour) in enumerate(ATOMS):
-        place = np.arange(len(labels)) + (i - (len(ATOMS) - 1) / 2) * width
-        value = np.array([table.loc[row, "mean"] for table in tables])
-        low = np.array([table.loc[row, "low"] for table in tables])
-        high = np.array([table.loc[row, "high"] for table in tables])
-        axis.bar(place, value, width * 0.92, color=colour, label=words)
-        axis.errorbar(
-            place,
-            value,
-            np.clip([value - low, high - value], 0, None),
-            fmt="none",
-            ecolor=COLOURS["black"],
-            capsize=3,
-            linewidth=1,
-        )
-    axis.axhline(0, color=COLOURS["black"], linewidth=0.8)
-    axis.set_xticks(np.arange(len(labels)), labels)
-    axis.grid(visible=False, axis="x")
 
 
 # How an edge of a causal graph is drawn, by its two marks in either order, and what it is called. What it means depends

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from .components import Components, check_draws
+from ..checks import check_count
+from .components import Components
 from .decomposition import QUANTITIES
 from .definitions import DEFINITIONS, definition_quantities
 from .intervals import bootstrap_means
@@ -67,7 +68,7 @@ def binned_components(
         whole number from 0.
     """
     names = check_definitions(definitions)
-    check_draws("bootstrap", bootstrap)
+    check_count("bootstrap", bootstrap)
     codes = _codes(x1, x2, target, n_bins)
     shape = _shape(codes)
     cells = np.ravel_multi_index(tuple(codes), shape)
@@ -123,7 +124,7 @@ def binning_effect(
         As `binned_components`; if values are whole numbers, which are bins already, or there is no number of bins.
     """
     names = check_definitions(definitions)
-    check_draws("n_permutations", n_permutations)
+    check_count("n_permutations", n_permutations)
     for name, values in (("x1", x1), ("x2", x2), ("target", target)):
         if np.issubdtype(np.asarray(values).dtype, np.integer):
             raise ValueError(f"{name}: found whole numbers, which count as bins already, expected real numbers")

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from ..checks import is_whole
+from ..checks import check_count
 from .decomposition import QUANTITIES, Decomposition, summarise
 from .intervals import bootstrap_means
 from .pairs import InputDecomposition
 
-__all__ = ["Components", "check_draws", "components_of", "pooled_components"]
+__all__ = ["Components", "components_of", "pooled_components"]
 
 
 def _no_refits() -> pd.DataFrame:
@@ -79,7 +79,7 @@ def components_of(decomposition: Decomposition, *, bootstrap: int = 1000, seed: 
     ValueError
         If no galaxy is held out, or `bootstrap` is no whole number from 0.
     """
-    check_draws("bootstrap", bootstrap)
+    check_count("bootstrap", bootstrap)
     rows = decomposition.held_out
     if not rows.any():
         raise ValueError(f"decomposition: none of {rows.size} galaxies is held out (all NaN), expected at least one")
@@ -119,9 +119,3 @@ def pooled_components(refits: Sequence[Mapping[str, Components]]) -> dict[str, C
         draws = np.mean([refit[name].draws.to_numpy() for refit in refits], axis=0)
         pooled[name] = Components(estimates.mean(), pd.DataFrame(draws, columns=estimates.columns), estimates)
     return pooled
-
-
-def check_draws(name: str, value: int) -> None:
-    """Refuse a number of draws that is no whole number from 0, as a ValueError."""
-    if not is_whole(value) or value < 0:
-        raise ValueError(f"{name}: found {value!r}, expected a whole number from 0")

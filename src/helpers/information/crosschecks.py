@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.spatial import cKDTree
-from scipy.special import ndtri, psi
-from scipy.stats import rankdata
+from scipy.special import psi
 
-from ..checks import is_whole
+from ..checks import check_count, is_whole
 from ..contrastive import boosting_density
 from ..contrastive.bins import MassBins, default_n_bins
 from ..cores import available_cores
 from .entropy import mass_prior
+from .gaussian import gaussian_scores
 
 if TYPE_CHECKING:
     from ..survey import Sample
@@ -257,12 +257,11 @@ def _ksg(
             f"k: found {k!r}, expected a whole number from 1 to {n_galaxies // (2 * N_PARTS)}, "
             f"a twentieth of {n_galaxies} galaxies"
         )
-    if not is_whole(seed) or seed < 0:
-        raise ValueError(f"seed: found {seed!r}, expected a whole number from 0")
+    check_count("seed", seed)
     rng = np.random.default_rng([seed, 41])
     prepared = []
     for values in (x, target[:, None], given):
-        gaussian = _gaussian_ranks(values) if values.shape[1] else values
+        gaussian = gaussian_scores(values) if values.shape[1] else values
         if whiten and values.shape[1] > 1:
             gaussian = _whitened(gaussian)
         prepared.append(gaussian + TIE_BREAKER * rng.standard_normal(gaussian.shape))
@@ -301,11 +300,6 @@ def _ksg_error(prepared: Sequence[np.ndarray], k: int, rng: np.random.Generator)
     return float(np.sqrt(np.mean(variances)))
 
 
-def _gaussian_ranks(values: np.ndarray) -> np.ndarray:
-    """Standard normal quantiles of each column's ranks; equal values share one."""
-    return ndtri((rankdata(values, axis=0) - 0.5) / len(values))
-
-
 def _whitened(values: np.ndarray) -> np.ndarray:
     """Uncorrelated columns of unit variance that span the same directions, fewer where columns repeat each other."""
     left, width, _ = np.linalg.svd(values - values.mean(axis=0), full_matrices=False)
@@ -322,7 +316,7 @@ def _copula(x: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, int]:
         raise ValueError(
             f"x, given: found {n_galaxies} galaxies for {n_columns} columns, expected more than {2 * (n_columns + 1)}"
         )
-    design, mass = _gaussian_ranks(x), _gaussian_ranks(target[:, None])[:, 0]
+    design, mass = gaussian_scores(x), gaussian_scores(target[:, None])[:, 0]
     design, mass = design - design.mean(axis=0), mass - mass.mean()
     mass /= mass.std()
     weights, _, rank, _ = np.linalg.lstsq(design, mass, rcond=FLAT)

@@ -8,15 +8,15 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtri
 from scipy.stats import rankdata
 
-from ..checks import is_whole
-from .components import Components, check_draws
+from ..checks import check_count, is_whole
+from .components import Components
 from .decomposition import QUANTITIES
 from .intervals import bootstrap_means
 from .measures import PARTS
 from .redundancy import all_quantities
-from .truths import gaussian_decomposition
+from .truths import gaussian_decomposition, gaussian_redundancies
 
-__all__ = ["gaussian_components", "gaussian_measures", "gaussian_ranks"]
+__all__ = ["gaussian_components", "gaussian_measures", "gaussian_ranks", "gaussian_scores"]
 
 SMALLEST = 1e-10  # eigenvalue of a correlation matrix
 MOST_CORRELATED = 1 - 1e-12  # errors of two predictions
@@ -90,7 +90,7 @@ def gaussian_components(
     ValueError
         If lengths differ, a value is not finite, a column is constant, or columns repeat each other.
     """
-    check_draws("bootstrap", bootstrap)
+    check_count("bootstrap", bootstrap)
     columns = [gaussian_ranks(values, name) for name, values in (("x1", x1), ("x2", x2), ("target", target))]
     sizes = [len(values) for values in columns]
     if len(set(sizes)) > 1:
@@ -135,7 +135,12 @@ def gaussian_ranks(values: ArrayLike, name: str = "values") -> np.ndarray:
     constant = np.flatnonzero(np.ptp(array, axis=0) == 0)
     if constant.size:
         raise ValueError(f"{name}: column {constant[0]} is constant, expected columns that vary")
-    return ndtri((rankdata(array, axis=0) - 0.5) / len(array))
+    return gaussian_scores(array)
+
+
+def gaussian_scores(values: np.ndarray) -> np.ndarray:
+    """Standard normal quantiles of each column's ranks, of finite values [n_galaxies, n_columns]."""
+    return ndtri((rankdata(values, axis=0) - 0.5) / len(values))
 
 
 def _decomposed(correlation: np.ndarray, n_first: int) -> dict[str, np.ndarray]:
@@ -145,7 +150,7 @@ def _decomposed(correlation: np.ndarray, n_first: int) -> dict[str, np.ndarray]:
     each = zip(i1.tolist(), i2.tolist(), rho, between.tolist(), strict=True)
     redundancy = {
         "pointwise": np.array([_pointwise_redundancy(*own) for own in each]),
-        **_closed_forms(i1, i2, i12),
+        **gaussian_redundancies(i1, i2, i12),
     }
     return {name: all_quantities(i1, i2, i12, values) for name, values in redundancy.items()}
 
@@ -165,13 +170,6 @@ def _predictions(correlation: np.ndarray, n_first: int) -> tuple[np.ndarray, np.
     between = np.divide(shared, product, out=np.zeros_like(shared), where=product > 0)
     both = (np.linalg.solve(correlation[:, :-1, :-1], target) * target).sum((1, 2))
     return rho, between, -np.log1p(-both) / 2
-
-
-def _closed_forms(i1: np.ndarray, i2: np.ndarray, i12: np.ndarray) -> dict[str, np.ndarray]:
-    tied_by_target = -np.log1p(-np.expm1(-2 * i1) * np.expm1(-2 * i2)) / 2
-    smaller = np.minimum(i1, i2)
-    dependency = np.maximum(i1 + i2 - i12, tied_by_target)
-    return {"WB": smaller, "MMI": smaller, "BROJA": smaller, "dep": dependency, "Do": tied_by_target}
 
 
 def _pointwise_redundancy(i1: float, i2: float, rho: np.ndarray, between: float) -> float:

@@ -29,7 +29,7 @@ from .pictures import Channel, Pictures, channels_of
 if TYPE_CHECKING:
     from ..survey import Sample
 
-__all__ = ["FEWEST", "HELD_OUT", "Inputs", "Laboratory", "contents", "exchange_order"]
+__all__ = ["FEWEST", "HELD_OUT", "Inputs", "Laboratory", "contents", "exchange_order", "rows_of_parts"]
 
 PARTS = ("train", "validation", "test")
 HELD_OUT = ("validation", "test")
@@ -42,6 +42,21 @@ Inputs = str | Sequence[str]
 def contents(resolved: ResolvedInput) -> frozenset[str | Channel]:
     """Columns and image channels of an input: what makes one input a part of another."""
     return frozenset(resolved.columns) | frozenset(channels_of(resolved))
+
+
+def rows_of_parts(sample: Sample, rows: Mapping[str, np.ndarray] | None = None) -> dict[str, np.ndarray]:
+    """Rows of each part, of the sample's split unless they are given.
+
+    Raises
+    ------
+    ValueError
+        If a part has too few galaxies.
+    """
+    found = dict(rows) if rows is not None else {part: sample.rows(part) for part in PARTS}
+    for part, fewest in FEWEST.items():
+        if len(found[part]) < fewest:
+            raise ValueError(f"sample: found {len(found[part])} {part} galaxies, expected at least {fewest}")
+    return found
 
 
 class Laboratory:
@@ -79,10 +94,7 @@ class Laboratory:
     ) -> None:
         self.sample, self.resample = sample, resample
         self.configs = {False: config, True: image_config or config}
-        self.rows = dict(rows) if rows is not None else {part: sample.rows(part) for part in PARTS}
-        for part, fewest in FEWEST.items():
-            if len(self.rows[part]) < fewest:
-                raise ValueError(f"sample: found {len(self.rows[part])} {part} galaxies, expected at least {fewest}")
+        self.rows = rows_of_parts(sample, rows)
         self.fabrics = {images: make_fabric(device, own.precision) for images, own in self.configs.items()}
         self.device: torch.device = self.fabrics[False].device
         self.bins = MassBins(config.n_bins or default_n_bins(len(self.rows["train"])))

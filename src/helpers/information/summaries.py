@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..checks import is_number, is_whole
+from ..checks import check_count, is_number, is_whole
 from ..contrastive.bins import MassBins, default_n_bins
 from ..contrastive.config import learning_rate
 from ..contrastive.devices import pick_device
@@ -24,7 +24,7 @@ from .config import InformationConfig
 from .entropy import mass_prior
 from .gaussian import gaussian_ranks
 from .heads import MixtureHead, bin_positions
-from .laboratory import FEWEST
+from .laboratory import rows_of_parts
 
 if TYPE_CHECKING:
     from ..survey import Sample
@@ -163,13 +163,9 @@ def learned_summaries(
         raise ValueError(f"n_summaries: found {n_summaries!r}, expected a whole number from 1")
     if not is_number(alone) or not 0 <= alone < np.inf:
         raise ValueError(f"alone: found {alone!r}, expected a weight from 0")
-    if not is_whole(seed) or seed < 0:
-        raise ValueError(f"seed: found {seed!r}, expected a whole number from 0")
+    check_count("seed", seed)
     config = config_from(InformationConfig, SETTINGS, **overrides)
-    rows = {part: sample.rows(part) for part in FEWEST}
-    for part, fewest in FEWEST.items():
-        if len(rows[part]) < fewest:
-            raise ValueError(f"sample: found {len(rows[part])} {part} galaxies, expected at least {fewest}")
+    rows = rows_of_parts(sample)
     columns = [_columns(sample, source, name, rows["train"], config) for name, source in (("a", a), ("b", b))]
     bins = MassBins(config.n_bins or default_n_bins(len(rows["train"])))
     prior = mass_prior(sample.mass[rows["train"]], bins.count, (bins.low, bins.high), smoothing=config.smoothing)

@@ -17,7 +17,7 @@ from scipy.special import gammaln, k0, ndtri, psi
 from scipy.stats import norm
 from scipy.stats import t as student_t
 
-from ..checks import is_number, is_whole
+from ..checks import check_count, is_number, is_whole
 from ..contrastive.features import column_values
 from ..inputs import resolve
 from ..survey.quality import SENTINEL
@@ -355,10 +355,21 @@ def gaussian_decomposition(information_1: float, information_2: float, noise_cor
     kappa = np.exp(-i1 - i2) + rho_product * c
     difference = _mean_absolute_difference(i1 - i2, float(np.sqrt(max(1 - kappa**2, 0.0))))
     redundancy = {"pointwise": (i1 + i2 - difference) / 2}
-    redundancy |= dict.fromkeys(("WB", "MMI", "BROJA"), min(i1, i2))
-    redundancy["dep"] = max(i1 + i2 - i12, -float(np.log1p(-(rho_product**2))) / 2)
+    others = gaussian_redundancies(*map(np.asarray, (i1, i2, i12)))
+    redundancy |= {name: float(others[name]) for name in ("WB", "MMI", "BROJA", "dep")}
     rows = {name: [r, i1 - r, i2 - r, i12 - i1 - i2 + r] for name, r in redundancy.items()}
     return pd.DataFrame.from_dict(rows, orient="index", columns=["redundancy", "unique_1", "unique_2", "synergy"])
+
+
+def gaussian_redundancies(i1: np.ndarray, i2: np.ndarray, i12: np.ndarray) -> dict[str, np.ndarray]:
+    """Redundancies of Gaussian pairs under definitions that need the three informations alone, nats, by definition.
+
+    Those of `gaussian_decomposition`, and "Do", what the sources tell of each other where the target alone ties them.
+    """
+    tied_by_target = -np.log1p(-np.expm1(-2 * i1) * np.expm1(-2 * i2)) / 2
+    smaller = np.minimum(i1, i2)
+    dependency = np.maximum(i1 + i2 - i12, tied_by_target)
+    return {"WB": smaller, "MMI": smaller, "BROJA": smaller, "dep": dependency, "Do": tied_by_target}
 
 
 def draw_xor(n_galaxies: int, noise: float = 0.05, seed: int = 0) -> KnownTruth:
@@ -649,6 +660,5 @@ def _check_size(n_galaxies: int, n_dimensions: int) -> None:
 
 
 def _seed(seed: int) -> int:
-    if not is_whole(seed) or seed < 0:
-        raise ValueError(f"seed: found {seed!r}, expected a whole number from 0")
+    check_count("seed", seed)
     return int(seed)

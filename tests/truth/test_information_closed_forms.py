@@ -3,6 +3,8 @@
 A selection of the grid of ``make information``, spread over estimators; each within 0.05 nats or 5%.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -28,6 +30,7 @@ N_GALAXIES = 20_000
     [
         ("separate", draw_transformed, (16, 1.5, "half-cube")),
         ("nested", draw_transformed, (4, 3.0, "half-cube")),
+        ("nested", draw_transformed, (16, 1.5, "bend")),
         ("amortised", draw_gaussian, (16, 3.0)),
         ("separate", draw_student, (4, 1.5)),
         ("nested", draw_gaussian, (16, 0.0)),
@@ -85,6 +88,22 @@ def test_the_exclusive_or_is_all_synergy():
     truth = known.pointwise["both"][rows].mean()
     assert found["Syn"] == pytest.approx(truth, abs=max(0.05, 0.05 * truth))
     assert abs(found[["R", "U1", "U2"]]).max() < 0.05
+
+
+def test_a_source_given_twice_has_nothing_unique_and_no_synergy():
+    known = draw_gaussian(6000, 2, 1.0)
+    twice = replace(known, sources=known.sources | {"x2": known.sources["x1"]})
+    # One network for both, which it has to find alike; a network of each would be the same one twice.
+    found = decompose_inputs(
+        twice.sample(),
+        list(twice.columns["x1"]),
+        list(twice.columns["x2"]),
+        estimator="amortised",
+        placebo=False,
+        device="cpu",
+    ).mean(bootstrap=0)["mean"]
+    assert abs(found[["U1", "U2", "Syn"]]).max() < 0.03
+    assert abs(found[["conditional_1", "conditional_2"]]).max() < 0.01
 
 
 def test_normal_scores_undo_any_map_of_single_columns_and_stay_bounded():

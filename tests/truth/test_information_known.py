@@ -59,6 +59,8 @@ def test_maps_that_can_be_undone_leave_every_galaxy_its_information(transform):
     x, y = plain.sources["x1"], mapped.sources["x1"]
     if transform == "half-cube":
         undone = np.cbrt(np.abs(y)) ** 2 * np.sign(y)
+    elif transform == "bend":
+        undone = np.column_stack([y[:, 0], y[:, 1] - (y[:, 0] ** 2 - 1) / 2, y[:, 2]])
     else:
         angle = -np.hypot(y[:, 0], y[:, 1])
         turned = (y[:, 0] + 1j * y[:, 1]) * np.exp(1j * angle)

@@ -22,8 +22,7 @@ __all__ = ["batch_rows", "fit_ensemble", "log_probabilities"]
 
 BLOCK = 8192  # galaxies predicted at once, to bound the memory
 IMAGE_BLOCK = 1024
-N_VALIDATED = 16  # subsets that each validation galaxy is shown by an amortised network
-N_VALIDATED_IMAGES = 4
+N_VALIDATED = 4  # subsets that each validation galaxy is shown by an amortised network
 
 
 def batch_rows(step: int, n_galaxies: int, batch_size: int, seed: int, member: int = 0) -> np.ndarray:
@@ -160,7 +159,7 @@ def _validated_subsets(data: Observations, n_galaxies: int, seed: int) -> list[n
     if data.subsets is None:
         return [None]
     n_subsets = len(data.subsets)
-    n_shown = min(n_subsets, N_VALIDATED if data.pictures is None else N_VALIDATED_IMAGES)
+    n_shown = min(n_subsets, N_VALIDATED)
     first = np.random.default_rng([seed, 11]).permutation(n_galaxies)
     # Evenly spread over subsets, and different for each galaxy.
     return [(first + i * n_subsets // n_shown) % n_subsets for i in range(n_shown)]

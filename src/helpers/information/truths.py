@@ -37,11 +37,12 @@ __all__ = [
 ]
 
 BOTH = "both"
-TRANSFORMS = ("half-cube", "spiral")
+TRANSFORMS = ("half-cube", "bend", "spiral")
 MOST_INFORMATION = 10.0  # nats; more is beyond what float64 resolves well
 MIDDLE, STRAIGHT, LIMIT = 9.25, 2.75, 3.24  # dex
 SCALE = 0.9  # dex of one standard deviation of the target
 SKEW = 0.1
+BEND = 0.5
 STRETCH = 3.0  # longest axis of the mixed columns over the shortest
 
 
@@ -165,10 +166,12 @@ def draw_transformed(
     n_dimensions : int, default 2
     information : float, default 0.5
         I(X1; M), nats, from 0 to 10.
-    transform : {"half-cube", "spiral"}
-        "half-cube" takes each column :math:`x` to :math:`x |x|^{1/2}`, which ranks undo; "spiral" turns each pair of
-        columns about the origin by their distance from it, in radians for columns of unit variance, which they do
-        not. A last column without a partner stays.
+    transform : {"half-cube", "bend", "spiral"}
+        "half-cube" takes each column :math:`x` to :math:`x |x|^{1/2}`, which ranks undo; "bend" adds
+        :math:`(x_1^2 - 1) / 2` to the second column, which they do not; nor do they "spiral", which turns each pair of
+        columns about the origin by their distance from it, in radians for columns of unit variance. A last column
+        without a partner stays. A network learns a bend from 20,000 galaxies. Spirals it does not: profile `book`
+        finds 2.56 of 3 nats in 4 columns and 0.82 of 1.5 in 16, where a k-nearest-neighbour estimate finds 0.27.
     seed : int, default 0
 
     Returns
@@ -178,14 +181,14 @@ def draw_transformed(
     Raises
     ------
     ValueError
-        If a number is out of its range, `transform` is unknown, or a spiral has one dimension.
+        If a number is out of its range, `transform` is unknown, or a bend or a spiral has one dimension.
     """
     if transform not in TRANSFORMS:
         raise ValueError(f"transform: found {transform!r}, expected one of {', '.join(TRANSFORMS)}")
     source, target, pointwise = _gaussian(n_galaxies, n_dimensions, information, seed)
-    if transform == "spiral" and n_dimensions < 2:
-        raise ValueError(f"n_dimensions: found {n_dimensions} with transform 'spiral', expected 2 or more")
-    source = _half_cube(source) if transform == "half-cube" else _spiral(source)
+    if transform != "half-cube" and n_dimensions < 2:
+        raise ValueError(f"n_dimensions: found {n_dimensions} with transform {transform!r}, expected 2 or more")
+    source = {"half-cube": _half_cube, "bend": _bend, "spiral": _spiral}[transform](source)
     return KnownTruth(
         f"Gaussian, {transform}", {"x1": source}, _dex(_skewed(target)), {"x1": pointwise}, {"x1": float(information)}
     )
@@ -599,6 +602,13 @@ def _linear_fit(columns: Sequence[np.ndarray], mass: np.ndarray) -> np.ndarray:
 
 def _half_cube(x: np.ndarray) -> np.ndarray:
     return x * np.sqrt(np.abs(x))
+
+
+def _bend(x: np.ndarray) -> np.ndarray:
+    """The second column bent by the first, as a banana is."""
+    bent = x.copy()
+    bent[:, 1] += BEND * (x[:, 0] ** 2 - 1)
+    return bent
 
 
 def _spiral(x: np.ndarray) -> np.ndarray:

@@ -312,7 +312,6 @@ ways["amortised"] = estimate_inputs(
     checked,
     estimator="amortised",
     seeds=(seed,),
-    steps=settings["subset_steps"],
     **options,
 )
 ways["boosting"] = {
@@ -717,7 +716,6 @@ def band_estimates(galaxies):
         distinct_inputs(divisions, galaxies),
         estimator="amortised",
         seeds=(seed,),
-        steps=settings["subset_steps"],
         **options,
     )
     return tuples, divisions, compose(divisions, found, galaxies)
@@ -842,7 +840,6 @@ if together:
         distinct_inputs(together, pictures),
         estimator="amortised",
         seeds=(seed,),
-        steps=settings["subset_steps"],
         **options,
     )
     feature_decompositions = compose(together, found, pictures)

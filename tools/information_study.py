@@ -34,14 +34,13 @@ from helpers.information import (
     ksg_information,
 )
 from helpers.information.checkpoints import Fit
-from helpers.information.config import InformationConfig
 from helpers.information.decomposition import summarise
-from helpers.information.estimators import InformationEstimate, make_estimate
+from helpers.information.estimators import InformationEstimate, information_configs, make_estimate
 from helpers.information.intervals import bootstrap_means
 from helpers.information.laboratory import Inputs, Laboratory
 from helpers.information.truths import KnownTruth, draw_gaussian, draw_student, draw_transformed, plant
 from helpers.information.tuples import PHOTOMETRIC_BAND_TUPLES
-from helpers.runs import config_from, library_fingerprint, profile_settings
+from helpers.runs import library_fingerprint, profile_settings
 from helpers.survey import Sample, load_sample
 from helpers.survey.mock.loading import INGREDIENTS
 
@@ -119,7 +118,7 @@ class NullUniverses:
         *,
         profile: str,
         work: Path,
-        **images: int,
+        **images: Any,
     ) -> Rows:
         """What pictures add to the photometry, by each base."""
         sample = load_sample(dataset, n_galaxies, seed, cache_dir=work / UNIVERSES, n_processes=1)
@@ -165,7 +164,7 @@ class Untouched:
                 yield {"n_train": n_train, "seed": seed, "image_steps": steps} | own
 
     @staticmethod
-    def measure(n_train: int, seed: int, n_galaxies: int, *, profile: str, work: Path, **images: int) -> Rows:
+    def measure(n_train: int, seed: int, n_galaxies: int, *, profile: str, work: Path, **images: Any) -> Rows:
         """What pictures add to the photometry, nested and by networks trained from scratch (paper)."""
         laboratory = _laboratory(_fewer(_mock(n_galaxies), n_train, seed), profile, {}, **images)
         start = time.perf_counter()
@@ -293,7 +292,7 @@ class ClosedForms:
         else:
             # The amortised network has to tell the whole from its first half.
             half = [columns[: n_dimensions // 2]] if method == "amortised" and n_dimensions > 1 else []
-            *_, found = _estimates(_laboratory(sample, profile, {}), [*half, columns], method, seed)
+            *_, found = _estimates(_laboratory(sample, profile, {}, estimator=method), [*half, columns], method, seed)
         measured = ~np.isnan(found.pointwise)
         low, high = found.interval
         truth = {"truth": float(known.pointwise["x1"][measured].mean()), "closed_form": known.information["x1"]}
@@ -307,15 +306,12 @@ class AmortisedAgrees:
     Attributes
     ----------
     estimators : tuple of str
-    amortised_steps : tuple of int
-        Optimiser steps of the amortised network, each tried; that of one input has the profile's.
     n_galaxies : int
         Of the mock.
     seed : int
     """
 
     estimators: tuple[str, ...] = ("nested", "separate", "amortised")
-    amortised_steps: tuple[int, ...] = (1500,)
     n_galaxies: int = 20_000
     seed: int = 0
 
@@ -329,18 +325,16 @@ class AmortisedAgrees:
     )
 
     def items(self) -> Iterator[Settings]:
-        """Each estimator, the amortised one by each number of steps; 0 stands for the profile's."""
-        own = _without(self, "estimators", "amortised_steps")
-        for estimator in self.estimators:
-            for steps in self.amortised_steps if estimator == "amortised" else (0,):
-                yield {"estimator": estimator, "steps": steps} | own
+        """Each estimator."""
+        own = _without(self, "estimators")
+        yield from ({"estimator": estimator} | own for estimator in self.estimators)
 
     @staticmethod
-    def measure(estimator: str, steps: int, n_galaxies: int, seed: int, *, profile: str, work: Path) -> Rows:
+    def measure(estimator: str, n_galaxies: int, seed: int, *, profile: str, work: Path) -> Rows:
         """Cross-entropy of every input, conditional information of every tuple both ways, and seconds of training."""
         sample = replace(_mock(n_galaxies), images=None)
         inputs = distinct_inputs(PHOTOMETRIC_BAND_TUPLES, sample)
-        laboratory = _laboratory(sample, profile, {}, steps)
+        laboratory = _laboratory(sample, profile, {}, estimator=estimator)
         start = time.perf_counter()
         estimates = dict(zip(inputs, _estimates(laboratory, list(inputs.values()), estimator, seed), strict=True))
         seconds = time.perf_counter() - start
@@ -471,7 +465,7 @@ def _code_of(function: Callable[..., Any]) -> str:
 def _settings(profile: str) -> Settings:
     """What of a profile these networks go by."""
     settings = profile_settings(profile)
-    return {name: settings.get(name, {}) for name in ("information", "information_images")}
+    return {name: settings.get(name, {}) for name in ("information", "information_images", "information_amortised")}
 
 
 def _without(experiment: Any, *names: str) -> Settings:
@@ -507,24 +501,17 @@ def _laboratory(
     reuse: dict[Any, Any],
     steps: int = 0,
     *,
+    estimator: str = "nested",
     image_steps: int | None = None,
     image_folds: int | None = None,
     image_corrections: int | None = None,
 ) -> Laboratory:
     """Networks of one sample, on a processor; `steps` of those that read columns alone, 0 for the profile's."""
-    settings = _settings(profile)
     asked = {"steps": image_steps, "n_folds": image_folds, "n_corrections": image_corrections}
     of_images = {name: value for name, value in asked.items() if value is not None}
-    return Laboratory(
-        sample,
-        config_from(InformationConfig, settings["information"], **({"steps": steps} if steps else {})),
-        image_config=config_from(
-            InformationConfig, settings["information"] | settings["information_images"], **of_images
-        ),
-        device="cpu",
-        resample=False,
-        reuse=reuse,
-    )
+    config, _ = information_configs(profile, estimator, **({"steps": steps} if steps else {}))
+    _, image_config = information_configs(profile, estimator, **of_images)
+    return Laboratory(sample, config, image_config=image_config, device="cpu", resample=False, reuse=reuse)
 
 
 def _added(laboratory: Laboratory, base: Inputs, union: Inputs, seed: int) -> dict[str, Any]:

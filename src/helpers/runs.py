@@ -73,7 +73,13 @@ SETTINGS: dict[str, tuple[str, ...]] = {
     "02_contrastive_training": ("contrastive", "contrastive_images", "mock"),
     "03_knn_estimation": ("neighbours",),
     "04_causal_discovery": ("causal",),
-    "05_information_decomposition": ("information", "information_images", "decomposition", "mock"),
+    "05_information_decomposition": (
+        "information",
+        "information_images",
+        "information_amortised",
+        "decomposition",
+        "mock",
+    ),
     "90_mock_universe": ("mock",),
 }
 

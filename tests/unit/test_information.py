@@ -25,9 +25,11 @@ from helpers.information import (
 )
 from helpers.information import laboratory as module
 from helpers.information.entropy import kernel_prior
+from helpers.information.estimators import information_configs
 from helpers.information.laboratory import Laboratory, exchange_order
 from helpers.information.networks import InputSize, information_network
 from helpers.inputs import resolve
+from helpers.runs import profile_settings
 from helpers.survey import Sample
 
 TINY = {
@@ -539,3 +541,12 @@ def test_binned_measures_refuse():
         compare_definitions([0, 1], [0, 1], [0, 1], definitions=("vibes",))
     with pytest.raises(ValueError, match="found 2 in x"):
         compare_definitions(np.array([0, 1]), np.array([0, 1, 1]), np.array([0, 1]), definitions=())
+
+
+def test_only_the_amortised_network_of_columns_goes_by_the_block_of_its_own():
+    own = profile_settings("book")["information_amortised"]
+    columns, images = information_configs("book", "nested")
+    amortised, amortised_images = information_configs("book", "amortised", steps=7)
+    assert {name: getattr(amortised, name) for name in own} == own | {"steps": 7}
+    assert amortised == replace(columns, **own | {"steps": 7})
+    assert amortised_images == replace(images, steps=7)

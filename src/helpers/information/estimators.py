@@ -32,7 +32,7 @@ from .laboratory import FEWEST, HELD_OUT, Inputs, Laboratory, contents
 if TYPE_CHECKING:
     from ..survey import Sample
 
-__all__ = ["ESTIMATORS", "InformationEstimate", "estimate_information", "estimate_inputs"]
+__all__ = ["ESTIMATORS", "InformationEstimate", "estimate_information", "estimate_inputs", "information_configs"]
 
 ESTIMATORS = ("nested", "separate", "amortised")
 Key = TypeVar("Key")
@@ -236,6 +236,33 @@ class Session:
         return laboratory.part(inputs, seed) if base is None else laboratory.union(base, inputs, seed)
 
 
+def information_configs(profile: str, estimator: str, **overrides: Any) -> tuple[InformationConfig, InformationConfig]:
+    """Settings of the networks of columns alone and of those with images, of a profile and an estimator.
+
+    What the block ``information_images`` leaves out is as for columns. One network of columns for many inputs learns
+    as much as one for each from more galaxies and less decay: it has a block of its own, ``information_amortised``.
+
+    Raises
+    ------
+    ValueError
+        If a setting is unknown or out of range, or what has to be common differs between columns and images.
+    """
+    settings = profile_settings(profile)
+    of_columns = settings["information"]
+    of_images = {**of_columns, **settings.get("information_images", {})}
+    if estimator == "amortised":
+        of_columns = {**of_columns, **settings.get("information_amortised", {})}
+    config, image_config = (config_from(InformationConfig, own, **overrides) for own in (of_columns, of_images))
+    for name in ("n_bins", "prior", "smoothing", "calibrate"):
+        found = getattr(config, name), getattr(image_config, name)
+        if found[0] != found[1]:
+            raise ValueError(
+                f"profile: {profile!r} has {name} {found[0]!r} for columns and {found[1]!r} for images, expected the "
+                "same: all inputs are compared with one prior"
+            )
+    return config, image_config
+
+
 def open_session(
     sample: Sample,
     *,
@@ -252,18 +279,7 @@ def open_session(
     seeds = checked_seeds(seeds)
     if estimator not in ESTIMATORS:
         raise ValueError(f"estimator: found {estimator!r}, expected one of {', '.join(ESTIMATORS)}")
-    settings = profile_settings(profile)
-    config = config_from(InformationConfig, settings["information"], **overrides)
-    # What the images' block leaves out is as for columns.
-    of_images = {**settings["information"], **settings.get("information_images", {})}
-    image_config = config_from(InformationConfig, of_images, **overrides)
-    for name in ("n_bins", "prior", "smoothing", "calibrate"):
-        found = getattr(config, name), getattr(image_config, name)
-        if found[0] != found[1]:
-            raise ValueError(
-                f"profile: {profile!r} has {name} {found[0]!r} for columns and {found[1]!r} for images, expected the "
-                "same: all inputs are compared with one prior"
-            )
+    config, image_config = information_configs(profile, estimator, **overrides)
     laboratories = [
         Laboratory(
             sample,

@@ -413,6 +413,8 @@ def study(
         for name in names
         for path, own in zip(paths[name], settings[name], strict=True)
     }
+    # Of the code that is about to run: it may be edited before all is done.
+    origins = {name: provenance("make information", experiments[name]) for name in names}
     mocks = {mock for name in names for mock in _mock_sizes(experiments[name])}
     if mocks and any(not path.is_file() for path in items):
         load_sample("mock", max(mocks), n_processes=n_jobs)  # made once, before two processes ask for it
@@ -427,9 +429,8 @@ def study(
             for own, one in zip(settings[name], stored, strict=True)
             for row in one["found"]
         ]
-        origin = provenance("make information", experiments[name])
         seconds = sum(one["seconds"] for one in stored)
-        found["provenance"][name] = origin | {
+        found["provenance"][name] = origins[name] | {
             "profile": plan.profile,
             "seconds": seconds,
             "torch": version("torch"),

@@ -140,6 +140,15 @@ def test_the_parts_sum_to_the_whole_and_exchange_with_the_inputs(rows):
     np.testing.assert_array_equal(parts.redundant, swapped.redundant)
 
 
+@pytest.mark.parametrize("estimator", ["nested", "separate", "amortised"])
+def test_sources_given_in_the_other_order_exchange_their_parts(sample, estimator):
+    options = {"estimator": estimator, "placebo": False, "device": "cpu", **TINY}
+    one, other = (decompose_inputs(sample, a, b, **options) for a, b in ((["x"], ["y"]), (["y"], ["x"])))
+    np.testing.assert_array_equal(one.unique_1, other.unique_2)
+    np.testing.assert_array_equal(one.redundant, other.redundant)
+    np.testing.assert_array_equal(one.synergistic, other.synergistic)
+
+
 def test_mean_drops_galaxies_jointly_counts_them_and_covers_the_mean():
     rng = np.random.default_rng(2)
     i1, i2, i12 = rng.normal(1, 1, (3, 300))

@@ -377,6 +377,8 @@ class Laboratory:
         fits: dict[int, Fit] = {}
         for images in (False, True):
             places = [i for i, one in enumerate(resolved) if bool(one.images) is images]
+            # The same inputs asked for in another order are the same network.
+            places.sort(key=lambda i: (resolved[i].name, resolved[i].columns))
             if places:
                 own = self._amortised([resolved[i] for i in places], self.configs[images], seed)
                 fits |= dict(zip(places, own, strict=True))

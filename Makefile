@@ -47,7 +47,7 @@ study: $(VENV)/.stamp ## learning curves and ablations of chapter 2, in hours; g
 independence: $(VENV)/.stamp ## rejection rates of chapter 4 in hundreds of forks, an hour; goes on where it stopped
 	$(BIN)/python tools/independence_study.py
 
-information: $(VENV)/.stamp ## estimates of chapter 5 against known truths, hours; goes on where it stopped
+information: $(VENV)/.stamp ## estimates of chapter 5 against known truths, an hour; goes on where it stopped
 	$(BIN)/python tools/information_study.py
 
 sync: $(VENV)/.stamp ## regenerate notebooks/*.ipynb from notebooks/*.py

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,17 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy.stats import t
 
 from helpers.information import draw_gaussian
 from helpers.inputs import INPUTS
+from helpers.runs import stored_result
 from helpers.survey import Sample
+from helpers.survey.sample import SPLITS
 from tools import information_study, studies
 from tools.information_study import AmortisedAgrees, ClosedForms, NullUniverses, Plan, Planted, Untouched, study
 
+NAMES = set(Plan().experiments())
 N_GALAXIES = 400
 PLAN = Plan(
     profile="smoke",
@@ -136,6 +140,25 @@ def test_other_plans_and_other_code_are_told_apart(
     assert made_by(copula) == 2
 
 
+def test_a_smaller_sample_is_a_part_of_a_larger_one_and_is_tested_on_the_same_galaxies() -> None:
+    whole = universe()
+    few, more, other = (
+        information_study._fewer(whole, n_train, seed) for n_train, seed in ((80, 0), (120, 0), (80, 1))
+    )
+    parts = [{part: list(one.catalog.index[one.rows(part)]) for part in SPLITS} for one in (few, more, other)]
+    assert [{part: len(rows) for part, rows in one.items()} for one in parts] == [
+        {"train": n_train, "validation": n_validation, "test": 140}
+        for n_train, n_validation in ((80, 24), (120, 36), (80, 24))
+    ]
+    assert all(one["test"] == list(whole.rows("test")) for one in parts)
+    for part in ("train", "validation"):
+        assert set(parts[0][part]) < set(parts[1][part]) <= set(whole.rows(part))
+        assert set(parts[0][part]) != set(parts[2][part])
+    # Pictures and masses go along with their galaxies.
+    np.testing.assert_array_equal(few.images[:], whole.images[few.catalog.index.to_numpy()])
+    assert len(information_study._fewer(whole, 10_000, 0)) == len(whole)
+
+
 def test_an_item_has_one_thread_and_a_failed_one_keeps_those_that_were_finished(tmp_path: Path) -> None:
     items = {tmp_path / "good.json": torch.get_num_threads, tmp_path / "bad.json": _fail, tmp_path / "later.json": list}
     with pytest.raises(RuntimeError, match="on purpose"):
@@ -146,3 +169,36 @@ def test_an_item_has_one_thread_and_a_failed_one_keeps_those_that_were_finished(
 
 def _fail() -> None:
     raise RuntimeError("on purpose")
+
+
+def test_stored_study_is_that_of_the_plan_and_says_where_it_comes_from() -> None:
+    stored = stored_result("information_study.json")
+    plans = {name: json.loads(json.dumps(asdict(plan))) for name, plan in Plan().experiments().items()}
+    assert set(stored) == {"provenance", *plans}
+    for name, plan in plans.items():
+        origin = stored["provenance"][name]
+        assert origin["plan"] == plan and origin["profile"] == Plan().profile
+        assert "dirty" not in origin["commit"] and len(stored[name]) >= len(list(Plan().experiments()[name].items()))
+
+
+def test_stored_study_shows_what_the_chapter_says() -> None:
+    rows = {name: pd.DataFrame(of) for name, of in stored_result("information_study.json").items() if name in NAMES}
+    planted = rows["planted"].groupby(["information", "n_galaxies"])["net"].mean()
+    assert planted[0.15, 20_000] > 0.075 and abs(planted[0.0, 20_000]) < 0.01
+    nulls = rows["null_universes"]
+    trained = nulls[nulls["base_steps"] == 0].groupby("dataset")["net"]
+    assert (trained.mean().abs() < t.ppf(0.975, trained.size() - 1) * trained.sem()).all()
+    grown = rows["untouched"].groupby("n_train")[["net", "net_low", "placebo"]].agg(["mean", "min"])
+    assert grown["net", "mean"].is_monotonic_increasing and grown.loc[2800:, ("net_low", "min")].min() > 0
+    assert grown["placebo", "mean"].abs().max() < 0.02
+    forms = rows["closed_forms"]
+    networks = forms[forms["method"].isin(["nested", "separate", "amortised"]) & (forms["family"] != "spiral")]
+    # Heavy tails in many columns miss a little more.
+    many_tails = (networks["family"] == "student") & (networks["n_dimensions"] == 16)
+    share = np.where(many_tails, 0.08, 0.05)
+    error = (networks["found"] - networks["truth"]).abs()
+    assert (error <= np.where(networks["information"] == 0, 0.02, np.maximum(0.05, share * networks["truth"]))).all()
+    agreement = rows["amortised_agrees"].set_index("estimator")["conditional"]
+    one, each = (np.array([*agreement[way].values()]) for way in ("amortised", "separate"))
+    # One network of each: what another seed changes is as large as what is allowed.
+    assert (np.abs(one - each) <= np.maximum(0.01, np.abs(each) / 3)).mean() > 0.9 and np.abs(one - each).max() < 0.06

@@ -937,7 +937,7 @@ print(
     f"photometry alone: {part.mean:.3f} nats from scratch in the published form, {main.estimates[0].mean:.3f} as the part of the nested union"
 )
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "What flux-normalised images add to ugriz by three ways, with intervals: networks of the published form from scratch, far below zero; a nested union that starts from the photometry's predictions, a little above zero; and its placebo, at zero."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "What flux-normalised images add to ugriz by three ways, with intervals: networks of the published form from scratch, below zero; a nested union that starts from the photometry's predictions, a little above zero; and its placebo, at zero."}}
 figure, axis = plt.subplots(figsize=(6.6, 2.4))
 forest(axis, list(adding.index), adding["mean"], adding["low"], adding["high"])
 axis.axvline(0, color=COLOURS["black"], linewidth=0.8)

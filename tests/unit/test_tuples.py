@@ -140,7 +140,7 @@ def test_features_of_all_pairs_of_bands():
 def estimate(name: str, rng: np.random.Generator, n_galaxies: int = 40, n_refits: int = 2) -> InformationEstimate:
     repeats = rng.normal(1, 1, (n_refits, n_galaxies))
     mean, nothing = repeats.mean(axis=0), np.full(n_galaxies, np.nan)
-    return InformationEstimate(name, mean, nothing, (0.0, 2.0), nothing, nothing, 1.0, 1.0, 0.0, repeats)
+    return InformationEstimate(name, mean, nothing, nothing, nothing, 1.0, 1.0, 0.0, repeats)
 
 
 def test_composed_decompositions_are_those_of_the_estimates_of_their_roles():

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -51,9 +52,6 @@ class InformationEstimate:
         split.
     cross_entropy : float64 array [n_galaxies]
         -ln of the probability given to its bin, nats; NaN likewise.
-    interval : tuple of float
-        95% interval of the mean: bootstrap over held-out galaxies, and the spread of refits where there are
-        several.
     pit : float64 array [n_galaxies]
         Predictive distribution function at the mass, at random within the bin; uniform when calibrated; NaN
         likewise.
@@ -75,7 +73,6 @@ class InformationEstimate:
     name: str
     pointwise: np.ndarray
     cross_entropy: np.ndarray
-    interval: tuple[float, float]
     pit: np.ndarray
     predicted_mass: np.ndarray
     validation_cross_entropy: float
@@ -88,6 +85,13 @@ class InformationEstimate:
     def mean(self) -> float:
         """Mean of `pointwise` over the held-out galaxies, nats: a lower bound of the information."""
         return float(np.nanmean(self.pointwise))
+
+    @cached_property
+    def interval(self) -> tuple[float, float]:
+        """95% interval of `mean`: bootstrap over held-out galaxies, and the spread of refits if there are several."""
+        held_out = ~np.isnan(self.pointwise)
+        refits = self.repeats[:, held_out].mean(axis=1)
+        return interval_of_mean(self.pointwise[held_out], refits, seed=self.settings["seeds"][0])
 
     @property
     def seed_means(self) -> np.ndarray:
@@ -135,7 +139,6 @@ def make_estimate(
         name=name,
         pointwise=spread(surprise - cross_entropy),
         cross_entropy=spread(cross_entropy),
-        interval=interval_of_mean(surprise - cross_entropy, per_seed.mean(axis=1), seed=seeds[0]),
         pit=spread(np.clip(below + uniform * probability[own, label], 0.0, 1.0)),
         predicted_mass=spread(probability @ laboratory.bins.centres),
         validation_cross_entropy=float(validation_cross_entropy),
@@ -146,7 +149,7 @@ def make_estimate(
     )
 
 
-def pooled(parts: Sequence[InformationEstimate], seeds: Sequence[int]) -> InformationEstimate:
+def pooled(parts: Sequence[InformationEstimate]) -> InformationEstimate:
     """One estimate from those of a cross-fit, each of its own held-out galaxies."""
     if len(parts) == 1:
         return parts[0]
@@ -160,8 +163,6 @@ def pooled(parts: Sequence[InformationEstimate], seeds: Sequence[int]) -> Inform
     first, own = parts[0], {}
     for name in ("pointwise", "cross_entropy", "pit", "predicted_mass", "repeats"):
         own[name] = joined([getattr(part, name) for part in parts])
-    held_out = ~np.isnan(own["pointwise"])
-    refits = own["repeats"][:, held_out].mean(axis=1)
     best_steps = [step for part in parts for step in part.settings["best_steps"]]
 
     def average(name: str) -> float:
@@ -169,7 +170,6 @@ def pooled(parts: Sequence[InformationEstimate], seeds: Sequence[int]) -> Inform
 
     return InformationEstimate(
         name=first.name,
-        interval=interval_of_mean(own["pointwise"][held_out], refits, seed=seeds[0]),
         validation_cross_entropy=average("validation_cross_entropy"),
         temperature=average("temperature"),
         contamination=average("contamination"),
@@ -411,7 +411,7 @@ def estimate_information(
                 bar.update()
             settings = session.settings(laboratory, inputs)
             estimates.append(make_estimate(laboratory, resolved.name, fits, session.seeds, settings))
-    return pooled(estimates, session.seeds)
+    return pooled(estimates)
 
 
 def estimate_inputs(
@@ -491,7 +491,7 @@ def estimate_distinct(session: Session, inputs: Mapping[Key, Inputs]) -> dict[Ke
             for own, one, *fits in zip(distinct, wanted, *refits, strict=True):
                 name, settings = laboratory.resolve(one).name, session.settings(laboratory, one)
                 estimates[own].append(make_estimate(laboratory, name, fits, session.seeds, settings))
-    found = {own: pooled(parts, session.seeds) for own, parts in estimates.items()}
+    found = {own: pooled(parts) for own, parts in estimates.items()}
     return {key: found[contents(one)] for key, one in resolved.items()}
 
 

@@ -288,7 +288,7 @@ def _nested(session: Session, roles: tuple[Inputs, Inputs, Inputs], exchanged: t
             for (name, own), fits, part in zip(inputs, every, parts, strict=True):
                 settings = session.settings(laboratory, own)
                 part.append(make_estimate(laboratory, name, fits, session.seeds, settings))
-    first, second, both, *placebos = (pooled(part, session.seeds) for part in parts)
+    first, second, both, *placebos = (pooled(part) for part in parts)
     by_number = dict(zip(exchanged, placebos, strict=True))
     return decompose_estimates(first, second, both, by_number.get(0), by_number.get(1))
 

@@ -620,7 +620,7 @@ extremes = synergy_extremes(main, share=0.2, rank_by=rank_by)
 ranked = main.synergistic if rank_by is None else main.repeats[rank_by].synergistic
 top, bottom = extremes.means
 print(
-    f"top fifth: {np.mean(ranked[extremes.top]):+.2f} nats by the refit that ranked, {top:+.2f} by the others; "
+    f"top fifth: {np.mean(ranked[extremes.top]):+.2f} nats by the refit that ranked, {top:+.2f} by the others;\n"
     f"bottom fifth: {np.mean(ranked[extremes.bottom]):+.2f} and {bottom:+.2f}"
 )
 
@@ -857,7 +857,7 @@ if conditional:
     )
     clear = (adds["low"] > 0).sum()
     print(
-        f"of {len(adds)} shapes {clear} add something to ugriz and the same shape in another band, beyond the luck of galaxies; "
+        f"of {len(adds)} shapes {clear} add something to ugriz and the same shape in another band, beyond the luck of galaxies;\n"
         f"median {adds['mean'].median():.3f} nats"
     )
 
@@ -934,7 +934,7 @@ adding = {
 }
 adding = pd.DataFrame(adding, index=["mean", "low", "high"]).T.astype(float)
 print(
-    f"photometry alone: {part.mean:.3f} nats from scratch in the published form, {main.estimates[0].mean:.3f} as the part of the nested union"
+    f"photometry alone: {part.mean:.3f} nats from scratch in the published form,\n{main.estimates[0].mean:.3f} as the part of the nested union"
 )
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "What flux-normalised images add to ugriz by three ways, with intervals: networks of the published form from scratch, below zero; a nested union that starts from the photometry's predictions, a little above zero; and its placebo, at zero."}}
@@ -1099,7 +1099,16 @@ excluded = (nulls["net_low"] > 0) | (nulls["net_high"] < 0)
 print(
     f"of {len(nulls)} single nets, {excluded.sum()} have an interval over test galaxies that excludes zero"
 )
-pd.concat(of_null, axis=1).rename(index=kind_of_null).round(3)
+pd.DataFrame(
+    {
+        column: [
+            f"{row.mean:.3f} ({row.low:.3f} to {row.high:.3f})"
+            for row in own.itertuples()
+        ]
+        for column, own in of_null.items()
+    },
+    index=[words.replace("\n", " ") for words in labels],
+)
 
 # %% [markdown]
 # A raw gain is never quite zero: even on a trained base, corrections find something to mend that has nothing to do with what they were given. The placebo mends the same, and net of it nothing is left. On the under-trained base several times as much is found, and the placebo takes away most of it; what is left is zero within a wider interval, of one sign. So the placebo is a guard, and no substitute for training.
@@ -1180,7 +1189,7 @@ agree = apart <= np.maximum(0.01, np.abs(adding_each) / 3)
 faster = own["separate"]["training_seconds"] / own["amortised"]["training_seconds"]
 print(
     f"{len(behind)} inputs: cross-entropy {behind.mean():+.3f} nats ({behind.min():+.3f} to {behind.max():+.3f}), in 1/{faster:.0f} of the time;\n"
-    f"conditional information within 0.01 nats or a third in {agree.sum()} of {agree.size}, farthest apart {apart.max():.3f} nats"
+    f"conditional information within 0.01 nats or a third in {agree.sum()} of {agree.size},\nfarthest apart {apart.max():.3f} nats"
 )
 origin = study["provenance"]["untouched"]
 print(f"make information, commit {origin['commit']}, {origin['date']}")
@@ -1268,7 +1277,7 @@ for axis, (words, own) in zip(axes, by_definition.items(), strict=True):
 plt.show()
 
 # %% [markdown]
-# So which sentences may be said? *Yes* or *no* where a 95% interval lies on one side, whatever the definition:
+# So which sentences may be said? *Yes* (+) or *no* (−) where a 95% interval lies on one side, and ? where it does not; first, whether all definitions agree:
 
 # %%
 first, *rest = questions
@@ -1276,10 +1285,12 @@ statements = [positive_synergy(words) for words in questions]
 statements += [more_synergy(first, words) for words in rest if pictures_of not in words]
 statements += [adds_little(words, settings["little"]) for words in rest]
 verdicts = conclusions(by_definition, statements)
-verdicts
+verdicts[["agree", *names]].replace(
+    {"yes": "+", "no": "\N{MINUS SIGN}", "undecided": "?"}
+)
 
 # %% [markdown]
-# A conclusion on which the last column says *differ* is one about a definition, not about galaxies. The sign of a small synergy is such a one. That is why the conditional information stands beside the synergy everywhere in this chapter: of the same numbers it is the same under all definitions. (Where *unbinned* differs from all others on whether something adds little, that is not the definition but the bins, which have lost it.)
+# A conclusion on which the first column says *differ* is one about a definition, not about galaxies. The sign of a small synergy is such a one. That is why the conditional information stands beside the synergy everywhere in this chapter: of the same numbers it is the same under all definitions. (Where *unbinned* differs from all others on whether something adds little, that is not the definition but the bins, which have lost it.)
 #
 # ### What does binning lose?
 

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import dask
 import numpy as np
 
 
@@ -53,13 +54,13 @@ class Unsendable(Exception):
         super().__init__(message, "more", "than", "one")
 
 
-def fail_at_first(runs: str, how: str) -> int:
-    """Fail in the first attempt."""
+def fail_at_first(runs: str, hows: list[str]) -> int:
+    """Fail in these ways, one after the other, and then no more."""
     before = len(noted(runs))
-    if before:
-        note(runs, "again")
-        return before
-    return int(fail(how, runs))
+    if before < len(hows):
+        return int(fail(hows[before], runs))
+    note(runs, "no more")
+    return before
 
 
 def wait_for(path: str, runs: str, name: str) -> str:
@@ -70,10 +71,11 @@ def wait_for(path: str, runs: str, name: str) -> str:
     return name
 
 
-def environment() -> dict[str, str | None]:
-    """What a worker knows of threads and GPUs."""
+def environment() -> dict[str, Any]:
+    """What a worker knows of threads and GPUs, and of what would slow it down."""
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "CUDA_VISIBLE_DEVICES")
-    return {name: os.environ.get(name) for name in names} | {"pid": str(os.getpid())}
+    profiled = dask.config.get("distributed.worker.profile.enabled")
+    return {name: os.environ.get(name) for name in (*names, "MALLOC_TRIM_THRESHOLD_")} | {"profiled": profiled}
 
 
 def squares(rows: slice) -> list[int]:

@@ -215,18 +215,20 @@ def test_failures_stop_no_other_task_and_are_named(address: str, tmp_path: Path)
     assert {path.stem for path in (tmp_path / "grid" / "failed").iterdir()} == {task.key for task in tasks[:7]}
 
 
-@pytest.mark.parametrize("how", ["value", "kill"])
-def test_what_fails_once_is_begun_again_unless_retries_are_none(how: str, address: str, tmp_path: Path) -> None:
-    task = Task("once", grid_tasks.fail_at_first, {"runs": str(tmp_path / "runs"), "how": how})
+@pytest.mark.parametrize("hows", [["value"], ["kill"], ["value", "kill"]])
+def test_what_fails_and_what_is_killed_is_begun_again_but_for_no_retries(
+    hows: list[str], address: str, tmp_path: Path
+) -> None:
+    task = Task("once", grid_tasks.fail_at_first, {"runs": str(tmp_path / "runs"), "hows": hows})
     other = Task("after", grid_tasks.number, {"runs": str(tmp_path / "other"), "seed": 1}, after=("once",))
     report = run_grid([task, other], tmp_path / "grid", scheduler=address, retries=0)
     log = tmp_path / "grid" / "failed" / f"{task.key}.txt"
     assert report.failed == ("once",) and report.blocked == ("after",) and log.is_file()
-    assert noted(tmp_path / "runs") == [how]
+    assert noted(tmp_path / "runs") == hows[:1]
     (tmp_path / "runs").unlink()
     report = run_grid([task, other], tmp_path / "grid", scheduler=address)
-    assert report.finished == ("once", "after") and report.found["once"] == 1
-    assert noted(tmp_path / "runs") == [how, "again"] and not log.exists()
+    assert report.finished == ("once", "after") and report.found["once"] == len(hows)
+    assert noted(tmp_path / "runs") == [*hows, "no more"] and not log.exists()
 
 
 def test_a_worker_killed_from_outside_is_replaced(client: Client, tmp_path: Path) -> None:
@@ -270,6 +272,19 @@ def test_tasks_begin_after_those_that_they_wait_for(address: str, tmp_path: Path
     assert noted(runs) == ["0", "1", "2"] and report.finished == ("last", "middle", "first")
 
 
+def test_the_first_begin_first_but_for_an_urgent_one(address: str, tmp_path: Path) -> None:
+    runs = str(tmp_path / "runs")
+    tasks = numbers(tmp_path, 20)
+    tasks = [Task(task.name, task.function, {**task.settings, "delay": 0.02}) for task in tasks]
+    tasks.append(Task("urgent", grid_tasks.number, {"runs": runs, "seed": 99}, after=("number 3",), priority=1))
+    run_grid(tasks, tmp_path / "grid", scheduler=address)
+    begun = [int(seed) for seed in noted(runs)]
+    place = {seed: number for number, seed in enumerate(begun)}
+    # Two workers at a time, so that neighbours may change places.
+    assert all(abs(place[seed] - seed) <= 4 for seed in range(20))
+    assert place[99] < 10
+
+
 # Clusters of one's own -------------------------------------------------------------------------------------------
 
 
@@ -280,17 +295,18 @@ def test_one_gpu_has_one_worker_that_takes_the_urgent_first(tmp_path: Path, monk
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     runs, before = tmp_path / "runs", dict(os.environ)
     tasks = [
-        Task(f"seed {seed}", grid_tasks.number, {"runs": str(runs), "seed": seed}, priority=seed, gpus=1)
+        Task(f"seed {seed}", grid_tasks.number, {"runs": str(runs), "seed": seed}, priority=seed // 2, gpus=1)
         for seed in range(6)
     ]
     tasks.append(Task("bad", grid_tasks.fail, {"how": "kill", "runs": str(runs)}, priority=9, gpus=1))
     tasks.append(Task("where", grid_tasks.environment, gpus=1, priority=-1))
     report = run_grid(tasks, tmp_path / "grid")
     assert report.failed == ("bad",) and len(report.finished) == 7
-    assert noted(runs) == ["kill", "kill", "5", "4", "3", "2", "1", "0"]
+    assert noted(runs) == ["kill", "kill", "4", "5", "2", "3", "0", "1"]
     where = report.found["where"]
     assert where["CUDA_VISIBLE_DEVICES"] == "4"
     assert where["OMP_NUM_THREADS"] == where["OPENBLAS_NUM_THREADS"] == where["MKL_NUM_THREADS"] == "1"
+    assert where["MALLOC_TRIM_THRESHOLD_"] is None and where["profiled"] is False
     assert dict(os.environ) == before
 
 

@@ -107,10 +107,10 @@ class GridReport:
         """
         rows = []
         for one in self.outcomes:
-            found = {} if one.reason else {"found": one.found}
-            found = one.found if isinstance(one.found, Mapping) else found
-            last = {"state": one.state, "seconds": one.seconds, "reason": one.reason}
-            rows.append({**one.task.settings, **found, **last})
+            row = dict(one.task.settings)
+            if one.state in ("finished", "reused"):
+                row |= one.found if isinstance(one.found, Mapping) else {"found": one.found}
+            rows.append(row | {"state": one.state, "seconds": one.seconds, "reason": one.reason})
         return pd.DataFrame(rows, index=pd.Index([one.task.name for one in self.outcomes], name="name"))
 
     def raise_for_failures(self) -> None:

@@ -89,6 +89,7 @@ def run_grid(
                 raise ValueError(f"gpus: task {gpus[0]!r} needs a GPU, and no worker has one")
             submitted = _submit(client, missing, {task.name: task.key for task in given}, folder, retries)
             without = submitted.wait(client, progress)
+            list(folder.glob("*.json"))  # a network file system may hold that a file is not there until it lists them
     begun = {task.key for task in missing}
     outcomes = tuple(_outcome(task, folder, "finished" if task.key in begun else "reused", without) for task in given)
     return GridReport(outcomes, time.perf_counter() - start)
@@ -98,17 +99,20 @@ def _submit(client: Client, tasks: list[Task], keys: Mapping[str, str], folder: 
     """Hand tasks, which are in order, to dask."""
     run = uuid.uuid4().hex[:8]
     futures: dict[str, Future] = {}
-    for task in tasks:
-        waits_for = {keys[name] for name in task.after}
+    for place, task in enumerate(tasks):
+        waits_for = futures.keys() & {keys[name] for name in task.after}
+        # To dask what comes before a dash and letters is the kind of a task. Of a kind that waits for nothing it hands
+        # out no more than can begin.
+        kind = getattr(task.function, "func", task.function).__name__ + ("-after" if waits_for else "")
         futures[task.key] = client.submit(
             compute,
             task,
             folder,
             retries,
-            *(future for key, future in futures.items() if key in waits_for),
-            key=f"{task.name}-{task.key}-{run}",
+            *(futures[key] for key in waits_for),
+            key=f"{kind}-{task.key}-{task.name}-{run}",
             retries=retries,
-            priority=task.priority,
+            priority=task.priority - place / len(tasks),  # to dask, those of one priority are in no order
             resources={"GPU": 1} if task.gpus else None,
             pure=False,
         )
@@ -136,7 +140,7 @@ class _Submitted:
             try:
                 for future in as_completed(list(self.futures.values())):
                     key = key_of[future.key]
-                    if future.status != "finished":
+                    if self._has_failed(key):
                         without[key] = self._why(key)
                     bar.update()
             except KeyboardInterrupt:
@@ -165,9 +169,14 @@ class _Submitted:
         """Name of what failed among all that a task waits for."""
         for name in task.after:
             key = self.keys[name]
-            if key in self.futures and self.futures[key].status not in ("finished", "pending"):
+            if key in self.futures and self._has_failed(key):
                 return self._cause(self.tasks[key]) or name
         return None
+
+    def _has_failed(self, key: str) -> bool:
+        """Whether a task came to an end without a result; dask loses what it knew of those of a worker that died."""
+        ended = self.futures[key].status not in ("finished", "pending")
+        return ended and not result_path(self.folder, key).is_file()
 
     def _finish_what_has_begun(self, client: Client) -> None:
         begun = {key for stacks in client.call_stack().values() for key in stacks}

@@ -43,7 +43,7 @@ class Task:
     after : tuple of str
         Names of tasks that have to be finished first.
     priority : int, default 0
-        Of the tasks that could begin, the one with the largest does.
+        Of the tasks that could begin the one with the largest does, and of equals the first in the list.
     gpus : int, default 0
         1 for a worker that has a GPU.
     key : str

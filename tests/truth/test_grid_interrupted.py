@@ -95,29 +95,23 @@ def test_a_killed_grid_goes_on_and_gives_what_an_uninterrupted_one_does(start: C
     assert sum(begun.values()) <= N_TASKS + 1 + 2
 
 
-def test_interrupted_by_ctrl_c_it_keeps_what_has_begun(start: Callable, tmp_path: Path) -> None:
-    folder = tmp_path / "own"
-    process = start(GATED + RUN, "own")
-    until(lambda: len(noted(folder / "runs")) == 2)
-    os.killpg(process.pid, signal.SIGINT)  # of every process, as a terminal does
+def test_ctrl_c_keeps_what_has_begun_and_a_second_one_does_not_wait(start: Callable, tmp_path: Path) -> None:
+    once, twice = tmp_path / "once", tmp_path / "twice"
+    processes = [start(GATED + RUN, "once"), start(GATED + RUN, "twice")]
+    until(lambda: len(noted(once / "runs")) == len(noted(twice / "runs")) == 2)
+    for process in processes:
+        os.killpg(process.pid, signal.SIGINT)  # of every process, as a terminal does
     time.sleep(0.5)
-    assert process.poll() is None and not results(folder)
-    (folder / "gate").touch()
-    assert process.wait(PATIENCE) != 0
-    assert len(noted(folder / "runs")) == len(results(folder)) == 2
+    os.killpg(processes[1].pid, signal.SIGINT)
+    assert processes[1].wait(PATIENCE) != 0 and not results(twice)
+    # What ended its workers in that time would have ended these too.
+    assert processes[0].poll() is None and not results(once)
+    (once / "gate").touch()
+    assert processes[0].wait(PATIENCE) != 0
+    assert len(noted(once / "runs")) == len(results(once)) == 2
     bad = "tasks.append(Task('bad', grid_tasks.fail, {'how': 'nan', 'runs': 'bad'}))\n"
-    assert start(GATED + bad + RUN, "own").wait(PATIENCE) == 1  # a failure shows in the exit status
-    assert sorted(noted(folder / "runs")) == [str(i) for i in range(N_TASKS)] and len(results(folder)) == N_TASKS
-
-
-def test_interrupted_twice_it_ends_at_once(start: Callable, tmp_path: Path) -> None:
-    process = start(GATED + RUN, "own")
-    until(lambda: len(noted(tmp_path / "own" / "runs")) == 2)
-    os.killpg(process.pid, signal.SIGINT)
-    time.sleep(0.5)
-    os.killpg(process.pid, signal.SIGINT)
-    assert process.wait(PATIENCE) != 0
-    assert not results(tmp_path / "own")
+    assert start(GATED + bad + RUN, "once").wait(PATIENCE) == 1  # a failure shows in the exit status
+    assert sorted(noted(once / "runs")) == [str(i) for i in range(N_TASKS)] and len(results(once)) == N_TASKS
 
 
 def test_what_was_finished_survives_the_scheduler(start: Callable, tmp_path: Path) -> None:

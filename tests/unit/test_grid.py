@@ -232,26 +232,29 @@ def test_what_fails_and_what_is_killed_is_begun_again_but_for_no_retries(
 
 
 def test_a_worker_killed_from_outside_is_replaced(client: Client, tmp_path: Path) -> None:
-    """The tasks that it had are computed elsewhere."""
-    gate, runs = tmp_path / "gate", tmp_path / "runs"
-    tasks = [
-        Task(f"task {i}", grid_tasks.wait_for, {"path": str(gate), "runs": str(runs), "name": str(i)}) for i in range(5)
-    ]
+    """Its task is computed elsewhere, and no other was in its line."""
+    runs = tmp_path / "runs"
+    settings = {"path": str(tmp_path / "gate"), "runs": str(runs)}
+    tasks = [Task(f"task {i}", grid_tasks.wait_for, settings | {"name": str(i)}) for i in range(6)]
+    tasks.append(Task("last", grid_tasks.wait_for, settings | {"name": "last"}, after=("task 0",)))
+    in_line: list[int] = []
 
     def kill_a_worker() -> None:
         while len(noted(runs)) < 2:
             time.sleep(0.02)
+        in_line.extend(len(keys) for keys in client.processing().values())
         os.kill(min(client.run(os.getpid).values()), 9)
         while len(noted(runs)) < 3:
             time.sleep(0.02)
-        gate.touch()
+        (tmp_path / "gate").touch()
 
     killer = threading.Thread(target=kill_a_worker)
     killer.start()
     report = run_grid(tasks, tmp_path / "grid", scheduler=client.scheduler.address)
     killer.join()
     assert report.finished == tuple(task.name for task in tasks)
-    assert sorted(Counter(noted(runs)).values()) == [1, 1, 1, 1, 2]
+    assert sorted(Counter(noted(runs)).values()) == [1, 1, 1, 1, 1, 1, 2]
+    assert in_line == [1, 1]
 
 
 def test_a_worker_with_other_code_refuses(

@@ -63,9 +63,9 @@ def fail_at_first(runs: str, hows: list[str]) -> int:
     return before
 
 
-def wait_for(path: str, runs: str, name: str) -> str:
+def wait_for(path: str, runs: str, name: int) -> int:
     """Say that it began, and end when a file is there."""
-    note(runs, name)
+    note(runs, str(name))
     while not Path(path).exists():
         time.sleep(0.01)
     return name

@@ -32,7 +32,7 @@ tasks.append(Task("last", grid_tasks.number, {{"runs": "runs", "seed": 99}}, aft
 """
 GATED = f"""{HEAD}
 settings = {{"path": "gate", "runs": "runs"}}
-tasks = [Task(str(i), grid_tasks.wait_for, settings | {{"name": str(i)}}) for i in range(n)]
+tasks = [Task(str(i), grid_tasks.wait_for, settings | {{"name": i}}) for i in range(n)]
 """
 RUN = "run_grid(tasks, 'grid', n_workers=2).raise_for_failures()"
 

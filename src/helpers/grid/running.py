@@ -101,9 +101,8 @@ def _submit(client: Client, tasks: list[Task], keys: Mapping[str, str], folder: 
     futures: dict[str, Future] = {}
     for place, task in enumerate(tasks):
         waits_for = futures.keys() & {keys[name] for name in task.after}
-        # To dask what comes before a dash and letters is the kind of a task. Of a kind that waits for nothing it hands
-        # out no more than can begin.
-        kind = getattr(task.function, "func", task.function).__name__ + ("-after" if waits_for else "")
+        # To dask what is before the first dash is the kind of a task. Of a kind that has many it hands out what can begin.
+        kind = getattr(task.function, "func", task.function).__name__
         futures[task.key] = client.submit(
             compute,
             task,

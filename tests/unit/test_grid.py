@@ -20,7 +20,7 @@ import torch
 from distributed import Client
 
 import helpers.grid.tasks
-from helpers.grid import GridError, Task, clients, map_chunks, open_client, run_grid
+from helpers.grid import GridError, Task, clients, map_chunks, open_client, run_grid, running
 from tests import grid_tasks
 from tests.grid_tasks import noted
 
@@ -267,6 +267,14 @@ def test_a_worker_with_other_code_refuses(
     report = run_grid(numbers(tmp_path, 1, code=("cores.py",)), tmp_path / "grid", scheduler=address)
     assert report.outcomes[0].reason.startswith("RuntimeError: the library's code differs")
     assert not noted(tmp_path / "runs")
+
+
+def test_a_folder_that_only_the_workers_see_is_told(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "result_path", lambda folder, key: tmp_path / "elsewhere" / key)
+    report = run_grid(numbers(tmp_path, 1), tmp_path / "grid", scheduler=address)
+    assert report.failed == ("number 0",) and "which all workers have to see" in report.outcomes[0].reason
 
 
 def test_tasks_begin_after_those_that_they_wait_for(address: str, tmp_path: Path) -> None:

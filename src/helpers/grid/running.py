@@ -101,7 +101,7 @@ def _submit(client: Client, tasks: list[Task], keys: Mapping[str, str], folder: 
     futures: dict[str, Future] = {}
     for place, task in enumerate(tasks):
         waits_for = futures.keys() & {keys[name] for name in task.after}
-        # To dask what is before the first dash is the kind of a task. Of a kind that has many it hands out what can begin.
+        # To dask the kind of a task is what is before the first dash: of one that has many it hands out what can begin.
         kind = getattr(task.function, "func", task.function).__name__
         futures[task.key] = client.submit(
             compute,
@@ -190,5 +190,6 @@ def _outcome(task: Task, folder: Path, state: State, without: Mapping[str, tuple
         log.unlink(missing_ok=True)  # of an attempt before
         stored = json.loads(path.read_text(encoding="utf-8"))
         return Outcome(task, state, path, stored["found"], stored["seconds"])
-    state, reason = without[task.key]
+    nowhere: tuple[State, str] = ("failed", f"its result is not in {folder}, which all workers have to see")
+    state, reason = without.get(task.key, nowhere)
     return Outcome(task, state, log, reason=reason)

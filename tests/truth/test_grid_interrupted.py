@@ -70,6 +70,16 @@ def until(holds: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
+def interrupted(process: subprocess.Popen) -> bool:
+    """Whether a process has ended, some seconds after one more signal."""
+    os.killpg(process.pid, signal.SIGINT)
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
 def results(folder: Path) -> dict[str, str]:
     """Files of results, all of no seconds, by name."""
     paths = (folder / "grid").glob("[!.]*.json")
@@ -102,8 +112,9 @@ def test_ctrl_c_keeps_what_has_begun_and_a_second_one_does_not_wait(start: Calla
     for process in processes:
         os.killpg(process.pid, signal.SIGINT)  # of every process, as a terminal does
     time.sleep(0.5)
-    os.killpg(processes[1].pid, signal.SIGINT)
-    assert processes[1].wait(PATIENCE) != 0 and not results(twice)
+    # Where the machine is busy, two signals may have become one.
+    until(lambda: interrupted(processes[1]))
+    assert processes[1].returncode != 0 and not results(twice)
     # What ended its workers in that time would have ended these too.
     assert processes[0].poll() is None and not results(once)
     (once / "gate").touch()

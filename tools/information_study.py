@@ -308,12 +308,13 @@ class AmortisedAgrees:
     estimators : tuple of str
     n_galaxies : int
         Of the mock.
-    seed : int
+    seeds : tuple of int
+        Of the networks.
     """
 
     estimators: tuple[str, ...] = ("separate", "amortised")
     n_galaxies: int = 20_000
-    seed: int = 0
+    seeds: tuple[int, ...] = (0, 1, 2, 3)
 
     code: ClassVar[tuple[str, ...]] = (
         *NETWORKS,
@@ -325,9 +326,9 @@ class AmortisedAgrees:
     )
 
     def items(self) -> Iterator[Settings]:
-        """Each estimator."""
-        own = _without(self, "estimators")
-        yield from ({"estimator": estimator} | own for estimator in self.estimators)
+        """Each estimator with each seed."""
+        own = _without(self, "estimators", "seeds")
+        yield from ({"estimator": one, "seed": seed} | own for one in self.estimators for seed in self.seeds)
 
     @staticmethod
     def measure(estimator: str, n_galaxies: int, seed: int, *, profile: str, work: Path) -> Rows:

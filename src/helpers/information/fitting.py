@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -30,8 +31,15 @@ def batch_rows(step: int, n_galaxies: int, batch_size: int, seed: int, member: i
     size = min(batch_size, n_galaxies)
     per_epoch = n_galaxies // size
     epoch, position = divmod(step, per_epoch)
+    return _order(seed, epoch, member, n_galaxies)[position * size : (position + 1) * size]
+
+
+@lru_cache(maxsize=32)
+def _order(seed: int, epoch: int, member: int, n_galaxies: int) -> np.ndarray:
+    """Galaxies in an epoch's order, drawn once for all its batches."""
     order = np.random.default_rng([seed, 1, epoch, member]).permutation(n_galaxies)
-    return order[position * size : (position + 1) * size]
+    order.flags.writeable = False
+    return order
 
 
 def fit_ensemble(

@@ -24,7 +24,10 @@ __all__ = [
     "information_network",
 ]
 
-FARTHEST = 5.0  # deviations from the mean beyond which a column's linear part grows no more
+NEAR = 5.0  # deviations from the mean beyond which a column's linear part grows no more
+FARTHEST = 50.0  # the same of the part that is compressed after its sum
+COMPRESSION = 2.0  # that part is straight up to about its inverse
+SOFT = 0.1  # deviations, below which a distance from the mean counts little
 N_KNOTS = 64  # of a normal score, at equal shares of the training galaxies
 BEYOND = 3.0  # steps between knots that a score goes on for beyond the last
 
@@ -94,10 +97,12 @@ class NormalScores(nn.Module):
 
 
 class ColumnEncoder(nn.Module):
-    """Encoder of columns, in which what is linear in them has a way of its own (ours).
+    """Encoder of columns, in which what is linear in them has ways of its own (ours).
 
     It reads the main columns twice, whitened as they are, since a colour is a difference of magnitudes, and as
-    normal scores. Layers learn a precise linear combination of many columns slowly; its rest they learn beside it.
+    normal scores. Layers learn a precise linear combination of many columns slowly; they learn the rest, from the
+    direction of a galaxy's columns and the logarithm of their distance from the mean. Of the linear ways one is
+    compressed after its sum: where columns have heavy tails, a difference of two that lie far out keeps its digits.
 
     Parameters
     ----------
@@ -114,14 +119,27 @@ class ColumnEncoder(nn.Module):
         super().__init__()
         self.register_buffer("whitening", whitening_of(training))
         self.normal_scores = NormalScores(training)
-        self.layers = multilayer((2 * n_main + n_extra, *hidden, n_latent))
-        self.linear = nn.Linear(2 * n_main + n_extra, n_latent, bias=False)
+        n_read = 2 * n_main + 1 + n_extra
+        self.layers = multilayer((n_read, *hidden, n_latent))
+        self.linear = nn.Linear(n_read, n_latent, bias=False)
+        self.compressed = nn.Linear(n_read, n_latent, bias=False)
 
     def forward(self, main: Tensor, extra: Tensor) -> Tensor:
         """Latent vector [batch, n_latent] of main [batch, n_main] and extra [batch, n_extra]."""
-        columns = torch.cat([main @ self.whitening, self.normal_scores(main), extra], dim=1)
-        # Failed measurements lie far out: the linear way ignores how far, the layers see it as a logarithm.
-        return self.layers(columns.asinh()) + self.linear(columns.clamp(-FARTHEST, FARTHEST))
+        whitened, scores = main @ self.whitening, self.normal_scores(main)
+        distance = _distance(whitened)
+        beside = [(distance + SOFT).log(), extra]
+        columns = torch.cat([whitened, scores, *beside], dim=1)
+        directions = torch.cat([whitened / (distance + SOFT), scores / (_distance(scores) + SOFT), *beside], dim=1)
+        # Failed measurements lie far out: beyond a limit the linear ways ignore how far.
+        near, within = (columns.clamp(-limit, limit) for limit in (NEAR, FARTHEST))
+        compressed = COMPRESSION * (COMPRESSION * self.compressed(within)).asinh()
+        return self.layers(directions) + self.linear(near) + compressed
+
+
+def _distance(columns: Tensor) -> Tensor:
+    """Root of the mean square of each galaxy's columns, [batch, 1]."""
+    return columns.square().mean(dim=1, keepdim=True).sqrt()
 
 
 class ImagesBesideColumns(nn.Module):

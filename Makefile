@@ -2,7 +2,8 @@
 PYTHON ?= python3
 PROFILE ?= book
 PORT ?= 8000
-JOBS ?= 1
+GRID := $(if $(SCHEDULER),--scheduler $(SCHEDULER)) $(if $(JOBS),--workers $(JOBS)) \
+  $(if $(PER_GPU),--per-gpu $(PER_GPU)) $(if $(DEVICE),--device $(DEVICE))
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -14,7 +15,7 @@ SUFFIX := $(if $(filter-out book,$(PROFILE)),-$(PROFILE))
 STAGE := _build/stage$(SUFFIX)
 HTML := _build/book$(SUFFIX)
 
-.PHONY: help book chapter smoke test serve field study independence information sync lint bench bench-survey clean
+.PHONY: help book chapter smoke test serve field full study independence information tuples sync lint bench bench-survey clean
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 
@@ -41,14 +42,20 @@ serve: ## serve the built pages on 127.0.0.1 (PORT=8000)
 field: $(VENV)/.stamp ## fetch the frames of one real field for chapter 1: 17 MB from SDSS
 	$(BIN)/python tools/fetch_field.py
 
-study: $(VENV)/.stamp ## learning curves and ablations of chapter 2, in hours; goes on where it stopped (JOBS=1)
-	$(BIN)/python tools/contrastive_study.py --jobs $(JOBS)
+full: $(VENV)/.stamp ## all studies, in one grid; goes on where it stopped (SCHEDULER= JOBS= PER_GPU= DEVICE=)
+	$(BIN)/python tools/full.py $(GRID)
 
-independence: $(VENV)/.stamp ## rejection rates of chapter 4 in hundreds of forks, an hour; goes on where it stopped
-	$(BIN)/python tools/independence_study.py
+study: $(VENV)/.stamp ## of these, learning curves and ablations of chapter 2, in hours
+	$(BIN)/python tools/full.py $(GRID) contrastive
 
-information: $(VENV)/.stamp ## estimates of chapter 5 against known truths, an hour; goes on where it stopped
-	$(BIN)/python tools/information_study.py
+independence: $(VENV)/.stamp ## of these, rejection rates of chapter 4 in hundreds of forks, an hour
+	$(BIN)/python tools/full.py $(GRID) independence
+
+information: $(VENV)/.stamp ## of these, estimates of chapter 5 against known truths, an hour
+	$(BIN)/python tools/full.py $(GRID) information
+
+tuples: $(VENV)/.stamp ## of these, all 29 pairs of inputs at profile full, in hours
+	$(BIN)/python tools/full.py $(GRID) tuples
 
 sync: $(VENV)/.stamp ## regenerate notebooks/*.ipynb from notebooks/*.py
 	$(BIN)/python tools/notebooks.py

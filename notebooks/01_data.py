@@ -82,6 +82,7 @@ n_galaxies: int = 10000
 allow_network: bool = False
 data_dir: str = ""
 column_map: dict = {}
+scheduler: str = ""
 
 # %% [markdown]
 # The values above are the published ones. Change them here, or give papermill a file of them. The text describes the published run; tables, figures and their titles are of the run that

@@ -83,6 +83,7 @@ n_galaxies: int = 10000
 allow_network: bool = False
 data_dir: str = ""
 column_map: dict = {}
+scheduler: str = ""
 
 # %% [markdown]
 # The text describes the published run. Figures, their titles and the numbers that a cell prints are those of the run you execute.
@@ -473,6 +474,22 @@ pd.DataFrame(
 
 # %%
 checkpoints = this_run.scratch("checkpoints")
+if scheduler:
+    from helpers.grid import train_models
+
+    every = {
+        f"{name} of {where}": (samples[where], name)
+        for where in samples
+        for name in wanted[where]
+    }
+    train_models(
+        every,
+        checkpoints,
+        profile=profile,
+        seed=seed,
+        device=device,
+        scheduler=scheduler,
+    ).raise_for_failures()
 models = {
     (where, name): train(
         samples[where],
@@ -1267,7 +1284,7 @@ pd.DataFrame(
 )
 
 # %% [markdown]
-# Where the measured time is the longer, it went into what is not arithmetic: a step has hundreds of small operations, and starting each may cost more than doing it. How much a GPU gains therefore depends on the network. On an NVIDIA H100 a step of 128 galaxies took us 13 ms for the compact network of pictures, against 99 ms on two cores of an AMD EPYC; for photometry it was 8 ms on either, no gain (all in bf16, November 2026). Neither fills that GPU: fifteen trainings of pictures side by side took 25 ms a step each, together about eight times the work of one, which is what `make study JOBS=15` does. The larger the network, the nearer a training comes to its
+# Where the measured time is the longer, it went into what is not arithmetic: a step has hundreds of small operations, and starting each may cost more than doing it. How much a GPU gains therefore depends on the network. On an NVIDIA H100 a step of 128 galaxies took us 13 ms for the compact network of pictures, against 99 ms on two cores of an AMD EPYC; for photometry it was 8 ms on either, no gain (all in bf16, November 2026). Neither fills that GPU: fifteen trainings of pictures side by side took 25 ms a step each, together about eight times the work of one, which is what `make study PER_GPU=15` does. The larger the network, the nearer a training comes to its
 # arithmetic. If the memory of a step is more than your GPU has, set `accumulate` to cut each batch into parts; several GPUs share a batch with `devices`.
 #
 # ## What do the parts of the method buy?

@@ -78,6 +78,7 @@ n_galaxies: int = 10000
 allow_network: bool = False
 data_dir: str = ""
 column_map: dict = {}
+scheduler: str = ""
 
 # %% [markdown]
 # The text describes the published run. Figures, their titles and the numbers that a cell prints are those of the run you execute.

@@ -78,6 +78,7 @@ n_galaxies: int = 10000
 allow_network: bool = False
 data_dir: str = ""
 column_map: dict = {}
+scheduler: str = ""
 
 # %% [markdown]
 # The values above are the published ones. Change them here, or give papermill a file of them. The galaxies are those of the mock whatever `dataset` says.

@@ -1,45 +1,42 @@
 """Train what takes too long for every reader: learning curves and ablations of chapter 2, kept with the library.
 
-Each training is stored when it is done, so that a killed study goes on where it stopped. The result is one file,
-``src/helpers/stored/contrastive_study.json``, with its provenance.
+The result is one file, ``src/helpers/stored/contrastive_study.json``, with its provenance.
 """
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from helpers.contrastive import MassBins, predict_mass, train
 from helpers.contrastive.baselines import boosting_density
 from helpers.contrastive.quality import cross_entropy, mass_quality, paired_difference
-from helpers.runs import atomic_path, library_fingerprint, profile_settings
-from helpers.survey import Sample, load_sample
+from helpers.grid import Outcome, Task
+from helpers.runs import library_fingerprint, profile_settings
+from helpers.survey import Sample
 from helpers.survey.mock.loading import INGREDIENTS
-
-if __package__ in (None, ""):
-    import sys
-
-    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
 from tools.project import ROOT
-from tools.studies import provenance
+from tools.studies import STORED, Study, code_of, mock, provenance
 
-__all__ = ["Plan", "Training", "main", "study", "trainings"]
+__all__ = ["Plan", "Training", "study", "train_once", "trainings"]
 
-RESULT = ROOT / "src" / "helpers" / "stored" / "contrastive_study.json"
+RESULT = STORED / "contrastive_study.json"
+UNFINISHED = ROOT / "runs" / "unfinished"  # checkpoints of trainings that were killed
 CURVES = ("Mopt", "Iopt", "Iopt+Mir", "Iopt+Mir+Zspec")
 # What makes a training what it is; an edit elsewhere in the library does not undo a study.
 CODE: tuple[str, ...] = ("bins", "features", "images", "data", "image_networks", "networks", "losses", "config")
-CODE += ("fitting", "training", "model", "calibration", "quality")
+CODE += ("fitting", "training", "model", "calibration", "quality", "devices")
+RIVAL_CODE = ("baselines", "features", "calibration", "quality", "bins")
+# And what they are trained on.
+GALAXIES = (*INGREDIENTS, "inputs.py", "survey/sample.py")
 # Pairs whose difference on the same galaxies says which input tells more.
 PAIRS = (("Mopt", "Iopt"), ("boosting", "Iopt"), ("Iopt", "Iopt+Mir"), ("Iopt+Mir", "Iopt+Mir+Zspec"))
 
@@ -145,63 +142,80 @@ def trainings(plan: Plan) -> Iterator[Training]:
             yield Training("ablation", variant, words, "Iopt", plan.n_ablation, seed, own)
 
 
-def study(
-    plan: Plan, sample: Sample, folder: Path, *, device: str = "auto", n_jobs: int = 1, result: Path = RESULT
-) -> dict[str, Any]:
-    """Train what is missing of a plan, and write the result.
+def study(plan: Plan | None = None, *, device: str = "cpu", result: Path = RESULT) -> Study:
+    """Tasks of a plan, a training each, and how their outcomes become a file.
 
     Parameters
     ----------
-    plan : Plan
-    sample : Sample
-        With images, infrared magnitudes and redshifts.
-    folder : path
-        Where finished trainings are kept.
-    device : str, default "auto"
-    n_jobs : int, default 1
-        Trainings at a time, each in a process of its own: compact networks leave a GPU idle for most of a step.
+    plan : Plan, optional
+    device : str, default "cpu"
+        ``"cuda"`` for workers that have a GPU.
     result : path
-        The file to write.
-
-    Returns
-    -------
-    dict
-        What the file holds: ``provenance``, ``learning_curve``, ``rivals``, ``ablations``, ``paired`` and
-        ``ablation_gaps``, each variant less the unchanged method.
+        The file: ``provenance``, ``learning_curve``, ``rivals``, ``ablations``, ``paired`` and ``ablation_gaps``,
+        each variant less the unchanged method.
     """
-    import joblib
-
-    # The first of these are the small samples, so that a larger one holds every smaller one.
-    order = np.random.default_rng(0).permutation(sample.rows("train"))
-    # A size beyond what there is means all there is.
-    rows = {n_train: np.sort(order[:n_train]) for n_train in plan.n_train}
-    folder.mkdir(parents=True, exist_ok=True)
+    plan = plan or Plan()
     planned = list(trainings(plan))
-    digest = _digest(sample)
-    paths = [folder / f"{_key(training, plan, digest)}.json" for training in planned]
-    # Two entries of a study may be one training.
-    missing = {path: training for path, training in zip(paths, planned, strict=True) if not path.is_file()}
-    # The longest first, so that none is left to run alone at the end.
-    longest = sorted(missing.items(), key=lambda item: -item[1].settings.get("steps", 0))
-    with joblib.parallel_config(backend="loky", inner_max_num_threads=1 if n_jobs > 1 else None):
-        joblib.Parallel(n_jobs, batch_size=1, pre_dispatch="n_jobs")(
-            joblib.delayed(_train_once)(training, sample, rows[training.n_train], plan.profile, path, device)
-            for path, training in longest
-        )
-    stored = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    tasks = [_task(plan, training, device) for training in planned]
+    origin = provenance("make study", plan)
+
+    def assemble(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+        return _result(plan, planned, [one.found for one in outcomes], origin)
+
+    return Study("contrastive", tuple(tasks), assemble, result, plan.n_galaxies)
+
+
+def _task(plan: Plan, training: Training, device: str) -> Task:
+    rival = training.group == "rival"
+    block = "contrastive_images" if training.inputs.startswith("I") else "contrastive"
+    what = {name: value for name, value in asdict(training).items() if name not in ("group", "variant", "words")}
+    given = {"profile": plan.profile, "n_galaxies": plan.n_galaxies}
+    return Task(
+        f"contrastive: {training.variant}, {training.group}, {training.n_train} galaxies, seed {training.seed}",
+        boost_once if rival else train_once,
+        what | given | ({} if rival else {"device": device}),
+        code=(*GALAXIES, *(f"contrastive/{name}.py" for name in (RIVAL_CODE if rival else CODE))),
+        # The longest first, so that no worker is left alone with one at the end.
+        priority=training.settings.get("steps", 0),
+        gpus=int(device == "cuda" and not rival),
+        depends=[
+            code_of(train_once, boost_once, _judged, _rows),
+            {} if rival else profile_settings(plan.profile)[block],
+            version("torch"),
+        ],
+    )
+
+
+def _result(
+    plan: Plan, planned: Sequence[Training], stored: Sequence[Mapping[str, Any]], origin: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What the file holds."""
     names = [{name: getattr(training, name) for name in ("group", "variant", "words")} for training in planned]
-    done = [training["record"] | name for training, name in zip(stored, names, strict=True)]
+    done = [one["record"] | name for one, name in zip(stored, names, strict=True)]
     losses: dict[tuple[str, int], list[np.ndarray]] = {}
+    sizes = {}
     for training, one in zip(planned, stored, strict=True):
         losses.setdefault((training.variant, training.n_train), []).append(np.array(one["loss"]))
+        sizes[training.n_train] = one["record"]["n_train"]
     unchanged = losses["contrastive", plan.n_ablation]
-    found = {
-        "provenance": _provenance(plan, sample, [record for record in done if record["group"] != "rival"]),
+    networks = [record for record in done if record["group"] != "rival"]
+    return {
+        "provenance": {
+            **origin,
+            "library": library_fingerprint("contrastive"),
+            "machine": "; ".join(sorted({record["device"] for record in networks})),
+            "torch": "; ".join(sorted({record["torch"] for record in networks})),
+            # Two entries that are one training count once.
+            "training_minutes": sum({(r["inputs"], r["cross_entropy"]): r["minutes"] for r in networks}.values()),
+            "dataset": "mock",
+            "split": stored[0]["split"],
+            "settings": {name: profile_settings(plan.profile)[name] for name in ("contrastive", "contrastive_images")},
+        },
         "learning_curve": [record for record in done if record["group"] == "learning_curve"],
         "rivals": [record for record in done if record["group"] == "rival"],
         "ablations": [record for record in done if record["group"] == "ablation"],
         "paired": [
-            {"first": first, "second": second, "n_train": len(rows[n_train])}
+            {"first": first, "second": second, "n_train": sizes[n_train]}
             | _difference(losses[first, n_train], losses[second, n_train])
             for n_train in plan.n_train
             for first, second in PAIRS
@@ -212,10 +226,6 @@ def study(
             if variant != "contrastive"
         ],
     }
-    result.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(result) as temporary:
-        temporary.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    return found
 
 
 def _difference(first: list[np.ndarray], second: list[np.ndarray]) -> dict[str, Any]:
@@ -227,101 +237,56 @@ def _difference(first: list[np.ndarray], second: list[np.ndarray]) -> dict[str, 
     return paired | {"seeds": [float((a - b).mean()) for a, b in each]}
 
 
-def _key(training: Training, plan: Plan, digest: str) -> str:
-    """Name of all that makes a training what it is."""
-    block = "contrastive_images" if training.inputs.startswith("I") else "contrastive"
-    settings, code = _settings(plan)[block] | training.settings, CODE
-    if training.group == "rival":
-        settings, code = training.settings, ("baselines", "features", "calibration", "quality", "bins")
-    what = [training.group == "rival", training.inputs, training.n_train, training.seed, settings, digest]
-    key = json.dumps([what, [library_fingerprint(f"contrastive/{name}.py") for name in code]], sort_keys=True)
-    return hashlib.sha256(key.encode()).hexdigest()[:16]
+def _rows(sample: Sample, n_train: int) -> np.ndarray:
+    """Training rows, of which those of a smaller size are a part; a size beyond what there is means all there is."""
+    return np.sort(np.random.default_rng(0).permutation(sample.rows("train"))[:n_train])
 
 
-def _settings(plan: Plan) -> dict[str, Any]:
-    """What of a profile these trainings go by."""
-    settings = profile_settings(plan.profile)
-    return {block: settings[block] for block in ("contrastive", "contrastive_images")}
+def train_once(
+    inputs: str, n_train: int, seed: int, settings: Mapping[str, Any], profile: str, n_galaxies: int, device: str
+) -> dict[str, Any]:
+    """Train a network and judge it on the test split; one that was killed goes on where it stopped.
+
+    Returns
+    -------
+    dict
+        ``record``; ``loss`` of each test galaxy, nats; ``split``, galaxies of each part.
+    """
+    sample = mock(n_galaxies)
+    rows = _rows(sample, n_train)
+    told = json.dumps([inputs, n_train, seed, settings, profile, n_galaxies, device], sort_keys=True)
+    checkpoints = UNFINISHED / hashlib.sha256(told.encode()).hexdigest()[:16]
+    model = train(sample, inputs, profile, seed=seed, device=device, rows=rows, checkpoint_dir=checkpoints, **settings)
+    probability, _ = predict_mass(model, sample.take(sample.rows("test")), device=device)
+    found = {
+        "minutes": model.cost["seconds"] / 60,
+        **{name: model.cost[name] for name in ("seconds_per_step", "precision", "device")},
+        "torch": version("torch"),
+        **{name: model.verdict[name] for name in ("best_step", "steps", "late_gain", "converged")},
+    }
+    judged = _judged(sample, probability, model.bins, {"inputs": inputs, "n_train": len(rows), "seed": seed}, found)
+    shutil.rmtree(checkpoints, ignore_errors=True)
+    return judged
 
 
-def _digest(sample: Sample) -> str:
-    """What a sample is told by. No measured number: another processor's differ in their last digit."""
-    made_of = [library_fingerprint(room) for room in INGREDIENTS] if sample.provenance.get("dataset") == "mock" else []
-    names = sample.catalog["objID"] if "objID" in sample.catalog else sample.catalog.index
-    told = [sample.provenance.get("origin"), made_of, names.tolist(), sample.split.tolist()]
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
+def boost_once(
+    inputs: str, n_train: int, seed: int, settings: Mapping[str, Any], profile: str, n_galaxies: int
+) -> dict[str, Any]:
+    """Boost trees and judge them likewise."""
+    sample = mock(n_galaxies)
+    rows, bins = _rows(sample, n_train), MassBins(settings["n_bins"])
+    # The training galaxies of this size, and all others.
+    part = sample.take(np.concatenate([rows, sample.rows("validation"), sample.rows("test")]))
+    probability = boosting_density(part, inputs, bins, seed=seed).probability[part.rows("test")]
+    return _judged(sample, probability, bins, {"inputs": inputs, "n_train": len(rows), "seed": seed}, {})
 
 
-def _train_once(training: Training, sample: Sample, rows: np.ndarray, profile: str, path: Path, device: str) -> None:
-    """Train, judge on the test split, and keep the result."""
-    print(f"{training.inputs}, {training.words}, {len(rows)} galaxies, seed {training.seed}", flush=True)
-    test, checkpoints = sample.rows("test"), path.with_suffix("")
-    if training.group == "rival":
-        bins = MassBins(training.settings["n_bins"])
-        # The training galaxies of this size, and all others.
-        part = sample.take(np.concatenate([rows, sample.rows("validation"), test]))
-        probability = boosting_density(part, training.inputs, bins, seed=training.seed).probability[part.rows("test")]
-        found: dict[str, Any] = {}
-    else:
-        model = train(
-            sample,
-            training.inputs,
-            profile,
-            seed=training.seed,
-            device=device,
-            rows=rows,
-            checkpoint_dir=checkpoints,
-            **training.settings,
-        )
-        bins, (probability, _) = model.bins, predict_mass(model, sample.take(test), device=device)
-        found = {
-            "minutes": model.cost["seconds"] / 60,
-            **{name: model.cost[name] for name in ("seconds_per_step", "precision", "device")},
-            "torch": torch.__version__,
-            **{name: model.verdict[name] for name in ("best_step", "steps", "late_gain", "converged")},
-        }
-    mass = sample.mass[test]
+def _judged(
+    sample: Sample, probability: np.ndarray, bins: MassBins, what: dict[str, Any], found: dict[str, Any]
+) -> dict[str, Any]:
+    mass = sample.mass[sample.rows("test")]
     quality, loss = mass_quality(probability, bins, mass), cross_entropy(probability, bins, mass)
     _, low, high = paired_difference(loss, np.zeros_like(loss), seed=0)
-    record = {
-        "inputs": training.inputs,
-        "n_train": len(rows),
-        "seed": training.seed,
-        **{name: getattr(quality, name) for name in ("cross_entropy", "rmse", "sigma_mad", "crps", "pit_departure")},
-        **{"low": low, "high": high},
-        **found,
-    }
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps({"record": record, "loss": loss.tolist()}), encoding="utf-8")
-    shutil.rmtree(checkpoints, ignore_errors=True)
-
-
-def _provenance(plan: Plan, sample: Sample, done: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    return {
-        **provenance("make study", plan),
-        "library": library_fingerprint("contrastive"),
-        "machine": "; ".join(sorted({record["device"] for record in done})),
-        "torch": "; ".join(sorted({record["torch"] for record in done})),
-        # Two entries that are one training count once.
-        "training_minutes": sum({(r["inputs"], r["cross_entropy"]): r["minutes"] for r in done}.values()),
-        "dataset": "mock",
-        "split": sample.split.value_counts().to_dict(),
-        "settings": _settings(plan),
-    }
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
-    parser.add_argument("--jobs", type=int, default=1, help="trainings at a time; a GPU has room for several")
-    options = parser.parse_args(arguments)
-    plan = Plan()
-    sample = load_sample("mock", plan.n_galaxies, 0)
-    found = study(plan, sample, ROOT / "runs" / "study", device=options.device, n_jobs=options.jobs)
-    print(f"{len(found['learning_curve'])} + {len(found['ablations'])} trainings are in {RESULT}")
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+    measures = ("cross_entropy", "rmse", "sigma_mad", "crps", "pit_departure")
+    record = what | {name: getattr(quality, name) for name in measures} | {"low": low, "high": high} | found
+    return {"record": record, "loss": loss.tolist(), "split": sample.split.value_counts().to_dict()}

@@ -1,15 +1,11 @@
 """How often do the tests of chapter 4 reject, in hundreds of forks with known truth? Kept with the library.
 
-Forks are stored as they are tested, so that a killed study goes on where it stopped, and a larger one goes on from a
-smaller. The result is one file, ``src/helpers/stored/independence_study.json``, with its provenance.
+The result is one file, ``src/helpers/stored/independence_study.json``, with its provenance.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,24 +15,15 @@ import pandas as pd
 
 from helpers.causal import local_test, sample_test
 from helpers.causal.forks import FORMS, draw_fork
-from helpers.cores import available_cores
+from helpers.grid import Outcome, Task
 from helpers.neighbours import nearest_neighbours
-from helpers.progress import progress_bar
-from helpers.runs import atomic_path, library_fingerprint
+from tools.studies import STORED, Study, code_of, provenance
 
-if __package__ in (None, ""):
-    import sys
+__all__ = ["Plan", "draw_and_test", "study"]
 
-    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-from tools.project import ROOT
-from tools.studies import one_thread, provenance, write_result
-
-__all__ = ["Plan", "main", "study"]
-
-RESULT = ROOT / "src" / "helpers" / "stored" / "independence_study.json"
-# Forks between two writings of what was found.
-_KEPT_EVERY = 20
+RESULT = STORED / "independence_study.json"
+AT_ONCE = 20  # forks of a task
+NAMES = ("form", "n_dimensions", "correlation")
 CODE = ("forks", "independence", "neighbourhoods", "reference", "sample_tests", "smoothing")
 
 
@@ -80,43 +67,71 @@ class Plan:
         return self.n_effect if correlation else self.n_null
 
 
-def study(plan: Plan, folder: Path, result: Path = RESULT, *, n_jobs: int = 1) -> dict[str, Any]:
-    """Draw and test the forks that are missing, and write the result."""
-    folder.mkdir(parents=True, exist_ok=True)
-    code = [library_fingerprint(f"causal/{name}.py") for name in CODE]
-    rows, combinations = [], list(plan.combinations())
-    with (
-        ProcessPoolExecutor(n_jobs, initializer=one_thread) as pool,
-        progress_bar(sum(plan.n_forks(effect) for *_, effect in combinations), "forks", unit="fork") as bar,
-    ):
-        for form, n_dimensions, correlation in combinations:
-            path = folder / f"{form.replace(' ', '-')}-{n_dimensions}-{correlation}.json"
-            key = [plan.n_galaxies, plan.n_neighbourhoods, plan.k, plan.n_replicates, plan.n_permuted, code]
-            stored = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-            forks: list[dict[str, Any]] = stored["forks"] if stored.get("key") == key else []
-            n_forks = plan.n_forks(correlation)
-            bar.update(min(len(forks), n_forks))
-            one = partial(_fork, plan, form, n_dimensions, correlation)
-            for start in range(len(forks), n_forks, _KEPT_EVERY):
-                numbers = range(start, min(start + _KEPT_EVERY, n_forks))
-                forks += pool.map(one, numbers)
-                with atomic_path(path) as temporary:
-                    temporary.write_text(json.dumps({"key": key, "forks": forks}), encoding="utf-8")
-                bar.update(len(numbers))
-            rows.append(_summary(form, n_dimensions, correlation, forks[:n_forks]))
-    found = {"rows": rows, "provenance": provenance("make independence", plan)}
-    write_result(result, found)
-    return found
+def study(plan: Plan | None = None, *, result: Path = RESULT) -> Study:
+    """Tasks of a plan, some forks each, and how their outcomes become a file.
+
+    Parameters
+    ----------
+    plan : Plan, optional
+    result : path
+        The file: ``rows``, one for each combination, and ``provenance``.
+    """
+    plan = plan or Plan()
+    combinations = list(plan.combinations())
+    tasks = [task for combination in combinations for task in _tasks(plan, combination)]
+    origin = provenance("make independence", plan)
+
+    def assemble(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+        forks: dict[tuple[Any, ...], list[dict[str, Any]]] = {combination: [] for combination in combinations}
+        for one in outcomes:
+            form, n_dimensions, correlation = (one.task.settings[name] for name in NAMES)
+            forks[form, n_dimensions, correlation] += one.found
+        rows = [_summary(*combination, forks[combination]) for combination in combinations]
+        return {"rows": rows, "provenance": origin}
+
+    return Study("independence", tuple(tasks), assemble, result)
 
 
-def _fork(plan: Plan, form: str, n_dimensions: int, correlation: float, number: int) -> dict[str, float | None]:
+def _tasks(plan: Plan, combination: tuple[str, int, float]) -> Iterator[Task]:
+    form, n_dimensions, correlation = combination
+    sizes = {name: getattr(plan, name) for name in ("n_galaxies", "n_neighbourhoods", "k", "n_replicates")}
+    n_forks = plan.n_forks(correlation)
+    for first in range(0, n_forks, AT_ONCE):
+        last = min(first + AT_ONCE, n_forks)
+        n_permuted = 0 if correlation else min(max(plan.n_permuted - first, 0), last - first)
+        yield Task(
+            f"independence: {form}, {n_dimensions} dimensions, effect {correlation:g}, forks {first} to {last - 1}",
+            draw_and_test,
+            dict(zip(NAMES, combination, strict=True))
+            | {"first": first, "last": last, "n_permuted": n_permuted}
+            | sizes,
+            code=(*(f"causal/{name}.py" for name in CODE), "neighbours"),
+            depends=code_of(draw_and_test, _fork),
+        )
+
+
+def draw_and_test(first: int, last: int, n_permuted: int, **fork: Any) -> list[dict[str, float | None]]:
+    """Test some forks; the first so many of them by permutations too."""
+    return [_fork(number, number < first + n_permuted, **fork) for number in range(first, last)]
+
+
+def _fork(
+    number: int,
+    permuted: bool,
+    form: str,
+    n_dimensions: int,
+    correlation: float,
+    n_galaxies: int,
+    n_neighbourhoods: int,
+    k: int,
+    n_replicates: int,
+) -> dict[str, float | None]:
     """p-values of one fork under each test, and shares of neighbourhoods with p < 0.05."""
-    fork = draw_fork(plan.n_galaxies, n_dimensions, form, partial_correlation=correlation, seed=number)
+    fork = draw_fork(n_galaxies, n_dimensions, form, partial_correlation=correlation, seed=number)
     m, q, latent = fork.target, fork.query, fork.latent
-    index = nearest_neighbours(latent, latent[: plan.n_neighbourhoods], plan.k).index
-    test = partial(sample_test, m, q, index, None, n_replicates=plan.n_replicates, n_resamples=2, seed=number)
+    index = nearest_neighbours(latent, latent[:n_neighbourhoods], k).index
+    test = partial(sample_test, m, q, index, None, n_replicates=n_replicates, n_resamples=2, seed=number)
     found = test(latent)
-    permuted = not correlation and number < plan.n_permuted
     return {
         "p": found.p_value,
         # Of few replicates, at each of which all fits inside the neighbourhoods are made anew.
@@ -148,20 +163,3 @@ def _summary(form: str, n_dimensions: int, correlation: float, forks: list[dict[
         "share_published": float(table["share_published"].mean()),
         "share_s_removed": float(table["share_s_removed"].mean()),
     }
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--jobs", type=int, default=available_cores(), help="processes")
-    parser.add_argument("--forks", type=int, default=Plan.n_null, help="forks of each combination without an effect")
-    parser.add_argument("--output", type=Path, default=RESULT)
-    options = parser.parse_args(arguments)
-    plan = Plan(n_null=options.forks, n_effect=min(options.forks, Plan.n_effect))
-    found = study(plan, ROOT / "runs" / "independence_study", options.output, n_jobs=options.jobs)
-    print(f"{len(found['rows'])} combinations are in {options.output}")
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

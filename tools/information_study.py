@@ -1,30 +1,24 @@
 """Can the estimates of chapter 5 be believed? Tried where the truth is known, at sizes that take too long to wait for.
 
-Every item is stored when it is done, so that a killed study goes on where it stopped, and a larger one goes on from a
-smaller. The result is one file, ``src/helpers/stored/information_study.json``: for each experiment a table of rows, and
-where it comes from.
+The result is one file, ``src/helpers/stored/information_study.json``: for each experiment a table of rows, and where it
+comes from.
 """
 
 from __future__ import annotations
 
-import argparse
-import ast
-import inspect
-import json
-import shutil
-import textwrap
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
-from functools import cache, partial
 from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
-from helpers.cores import available_cores
+from helpers.grid import Outcome, Task
 from helpers.information import (
     CrossCheck,
     boosting_information,
@@ -40,33 +34,26 @@ from helpers.information.intervals import bootstrap_means
 from helpers.information.laboratory import Inputs, Laboratory
 from helpers.information.truths import KnownTruth, draw_gaussian, draw_student, draw_transformed, plant
 from helpers.information.tuples import PHOTOMETRIC_BAND_TUPLES
-from helpers.runs import library_fingerprint, profile_settings
+from helpers.runs import profile_settings
 from helpers.survey import Sample, load_sample
 from helpers.survey.mock.loading import INGREDIENTS
+from tools.studies import STORED, Study, code_of, mock, provenance
 
-if __package__ in (None, ""):
-    import sys
+__all__ = ["AmortisedAgrees", "ClosedForms", "NullUniverses", "Plan", "Planted", "Untouched", "study"]
 
-    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-from tools.project import ROOT
-from tools.studies import digest, make_missing, provenance, write_result
-
-__all__ = ["AmortisedAgrees", "ClosedForms", "NullUniverses", "Plan", "Planted", "Untouched", "main", "study"]
-
-RESULT = ROOT / "src" / "helpers" / "stored" / "information_study.json"
+RESULT = STORED / "information_study.json"
 # What makes an estimate what it is; an edit elsewhere in the library does not undo a study.
 NETWORKS = tuple(
     f"information/{name}.py"
     for name in ("config", "entropy", "estimators", "fitting", "heads", "intervals", "laboratory", "networks")
 )
-NETWORKS += ("information/observations.py", "information/pictures.py", "inputs.py")
+NETWORKS += ("information/observations.py", "information/pictures.py", "information/decomposition.py")
+NETWORKS += ("inputs.py", "survey/sample.py")
 NETWORKS += tuple(
     f"contrastive/{name}.py"
     for name in ("bins", "calibration", "config", "data", "devices", "features", "fitting", "images", "image_networks")
 )
 NETWORKS += ("contrastive/networks.py",)
-UNIVERSES = "universes"  # folder of what is rendered for the study alone
 N_BOOTSTRAP = 1000
 PHOTOMETRY, PICTURES = "Mopt", "Ioptnorm"
 BOTH = f"{PHOTOMETRY}+{PICTURES}"
@@ -105,28 +92,30 @@ class NullUniverses:
     code: ClassVar[tuple[str, ...]] = (*NETWORKS, *INGREDIENTS, "survey/mock", "survey/nulls.py")
 
     def items(self) -> Iterator[Settings]:
-        """Each universe once; those of one seed, which share their photometry, not one after the other."""
-        own = _without(self, "datasets", "seeds")
-        yield from ({"dataset": dataset, "seed": seed} | own for dataset in self.datasets for seed in self.seeds)
+        """Each seed, with all its universes: they share their photometry."""
+        own = _without(self, "seeds")
+        yield from ({"seed": seed} | own for seed in self.seeds)
 
     @staticmethod
     def measure(
-        dataset: str,
+        datasets: Sequence[str],
         seed: int,
         n_galaxies: int,
         base_steps: Sequence[int],
         *,
         profile: str,
-        work: Path,
         **images: Any,
     ) -> Rows:
-        """What pictures add to the photometry, by each base."""
-        sample = load_sample(dataset, n_galaxies, seed, cache_dir=work / UNIVERSES, n_processes=1)
+        """What pictures add to the photometry, by each base, in universes that nothing reads again."""
         rows: Rows = []
-        reuse: dict[Any, Any] = {}  # the networks that read pictures alone serve every base
-        for steps in base_steps:
-            laboratory = _laboratory(sample, profile, reuse, steps, **images)
-            rows.append({"base_steps": steps} | _added(laboratory, PHOTOMETRY, BOTH, seed))
+        with TemporaryDirectory() as universes:
+            for dataset in datasets:
+                sample = load_sample(dataset, n_galaxies, seed, cache_dir=universes, n_processes=1)
+                reuse: dict[Any, Any] = {}  # the networks that read pictures alone serve every base
+                for steps in base_steps:
+                    laboratory = _laboratory(sample, profile, reuse, steps, **images)
+                    found = _added(laboratory, PHOTOMETRY, BOTH, seed)
+                    rows.append({"dataset": dataset, "base_steps": steps} | found)
         return rows
 
 
@@ -164,9 +153,9 @@ class Untouched:
                 yield {"n_train": n_train, "seed": seed, "image_steps": steps} | own
 
     @staticmethod
-    def measure(n_train: int, seed: int, n_galaxies: int, *, profile: str, work: Path, **images: Any) -> Rows:
+    def measure(n_train: int, seed: int, n_galaxies: int, *, profile: str, **images: Any) -> Rows:
         """What pictures add to the photometry, nested and by networks trained from scratch (paper)."""
-        laboratory = _laboratory(_fewer(_mock(n_galaxies), n_train, seed), profile, {}, **images)
+        laboratory = _laboratory(_fewer(mock(n_galaxies), n_train, seed), profile, {}, **images)
         start = time.perf_counter()
         nested = _added(laboratory, PHOTOMETRY, BOTH, seed)
         middle = time.perf_counter()
@@ -205,19 +194,17 @@ class Planted:
             yield from ({"n_galaxies": n_galaxies, "seed": seed} | own for seed in self.seeds)
 
     @staticmethod
-    def measure(
-        n_galaxies: int, seed: int, information: Sequence[float], mock_size: int, *, profile: str, work: Path
-    ) -> Rows:
+    def measure(n_galaxies: int, seed: int, information: Sequence[float], mock_size: int, *, profile: str) -> Rows:
         """What each column adds, and what it truly adds on the held-out galaxies."""
-        mock = replace(_mock(mock_size), images=None)
-        n_train = round(len(mock.rows("train")) * n_galaxies / mock_size)
+        whole = replace(mock(mock_size), images=None)
+        n_train = round(len(whole.rows("train")) * n_galaxies / mock_size)
         rows: Rows = []
         reuse: dict[Any, Any] = {}  # the mass is the same whatever is planted, so that one base serves all
         for nats in information:
-            planted = plant(mock, PHOTOMETRY, nats, seed=seed)
+            planted = plant(whole, PHOTOMETRY, nats, seed=seed)
             laboratory = _laboratory(_fewer(planted.sample, n_train, seed), profile, reuse)
             found = _added(laboratory, planted.inputs, (*planted.inputs, planted.column), seed)
-            truth = float(planted.pointwise[mock.rows("test")].mean())
+            truth = float(planted.pointwise[whole.rows("test")].mean())
             rows.append({"information": nats, "truth": truth} | found)
         return rows
 
@@ -277,7 +264,6 @@ class ClosedForms:
         seed: int,
         *,
         profile: str,
-        work: Path,
     ) -> Rows:
         """What a method finds, and the truth of the galaxies that it was measured on."""
         known = _draw(family, n_galaxies, n_dimensions, information, seed)
@@ -320,7 +306,6 @@ class AmortisedAgrees:
         *NETWORKS,
         *INGREDIENTS,
         "information/composition.py",
-        "information/decomposition.py",
         "information/pairs.py",
         "information/tuples.py",
     )
@@ -331,9 +316,9 @@ class AmortisedAgrees:
         yield from ({"estimator": one, "seed": seed} | own for one in self.estimators for seed in self.seeds)
 
     @staticmethod
-    def measure(estimator: str, n_galaxies: int, seed: int, *, profile: str, work: Path) -> Rows:
+    def measure(estimator: str, n_galaxies: int, seed: int, *, profile: str) -> Rows:
         """Cross-entropy of every input, conditional information of every tuple both ways, and seconds of training."""
-        sample = replace(_mock(n_galaxies), images=None)
+        sample = replace(mock(n_galaxies), images=None)
         inputs = distinct_inputs(PHOTOMETRIC_BAND_TUPLES, sample)
         laboratory = _laboratory(sample, profile, {}, estimator=estimator)
         start = time.perf_counter()
@@ -372,102 +357,75 @@ class Plan:
         return {one.name: getattr(self, one.name) for one in fields(self) if one.name != "profile"}
 
 
-def study(
-    plan: Plan, folder: Path, result: Path = RESULT, *, n_jobs: int = 1, only: Sequence[str] | None = None
-) -> dict[str, Any]:
-    """Make the items that are missing, and write the result.
+def study(plan: Plan | None = None, *, result: Path = RESULT) -> Study:
+    """Tasks of a plan, and how their outcomes become a file.
 
     Parameters
     ----------
-    plan : Plan
-    folder : path
-        Where finished items are kept.
+    plan : Plan, optional
     result : path
-        The file to write.
-    n_jobs : int, default 1
-        Items at a time, each in a process of one thread.
-    only : sequence of str, optional
-        Names of experiments; of the others the result keeps what it holds. Default: all.
-
-    Returns
-    -------
-    dict
-        What the file holds: rows of each experiment by its name, and ``provenance`` of each.
-
-    Raises
-    ------
-    ValueError
-        If there is no such experiment.
+        The file: rows of each experiment by its name, and ``provenance`` of each.
     """
+    plan = plan or Plan()
     experiments = plan.experiments()
-    names = list(experiments) if only is None else list(only)
-    unknown = set(names) - set(experiments)
-    if unknown:
-        raise ValueError(f"only: found {', '.join(sorted(unknown))}, expected some of {', '.join(experiments)}")
-    settings = {name: list(experiments[name].items()) for name in names}
-    paths = {
-        name: [folder / name / f"{_key(experiments[name], own, plan.profile)}.json" for own in settings[name]]
-        for name in names
-    }
-    items: dict[Path, Callable[[], Rows]] = {
-        path: partial(experiments[name].measure, **own, profile=plan.profile, work=folder)
-        for name in names
-        for path, own in zip(paths[name], settings[name], strict=True)
-    }
+    settings = {name: list(experiment.items()) for name, experiment in experiments.items()}
+    tasks = [
+        _task(experiments[name], f"information: {name} {number}", one, plan.profile)
+        for name, own in settings.items()
+        for number, one in enumerate(own)
+    ]
     # Of the code that is about to run: it may be edited before all is done.
-    origins = {name: provenance("make information", experiments[name]) for name in names}
-    mocks = {mock for name in names for mock in _mock_sizes(experiments[name])}
-    if mocks and any(not path.is_file() for path in items):
-        load_sample("mock", max(mocks), n_processes=n_jobs)  # made once, before two processes ask for it
-    make_missing(items, "information study", n_jobs=n_jobs)
-    if "null_universes" in names:
-        shutil.rmtree(folder / UNIVERSES, ignore_errors=True)  # gigabytes that nothing reads again
-    found = json.loads(result.read_text(encoding="utf-8")) if result.is_file() else {"provenance": {}}
-    for name in names:
-        stored = [json.loads(path.read_text(encoding="utf-8")) for path in paths[name]]
-        found[name] = [
-            own | row | {"seconds": one["seconds"]}
-            for own, one in zip(settings[name], stored, strict=True)
-            for row in one["found"]
-        ]
-        seconds = sum(one["seconds"] for one in stored)
-        found["provenance"][name] = origins[name] | {
-            "profile": plan.profile,
-            "seconds": seconds,
-            "torch": version("torch"),
-            "settings": _settings(plan.profile),
-        }
-    write_result(result, found)
-    return found
+    origins = {name: provenance("make information", experiment) for name, experiment in experiments.items()}
+
+    def assemble(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+        found: dict[str, Any] = {"provenance": {}}
+        left = iter(outcomes)
+        for name, own in settings.items():
+            measured = list(islice(left, len(own)))
+            found[name] = [
+                one | row | {"seconds": outcome.seconds}
+                for one, outcome in zip(own, measured, strict=True)
+                for row in outcome.found
+            ]
+            found["provenance"][name] = origins[name] | {
+                "profile": plan.profile,
+                "seconds": sum(outcome.seconds for outcome in measured),
+                "settings": _settings(experiments[name], plan.profile),
+            }
+        return found
+
+    n_mock = max(_mock_size(experiment) for experiment in experiments.values())
+    return Study("information", tuple(tasks), assemble, result, n_mock)
 
 
-def _mock_sizes(experiment: Any) -> list[int]:
+def _task(experiment: Any, name: str, settings: Settings, profile: str) -> Task:
+    own_code = code_of(experiment.measure, *SHARED)
+    depends = [_settings(experiment, profile), own_code, N_BOOTSTRAP, BOTH, version("torch")]
+    return Task(
+        name,
+        experiment.measure,
+        settings | {"profile": profile},
+        code=experiment.code,
+        depends=depends,
+    )
+
+
+def _mock_size(experiment: Any) -> int:
     """How many galaxies of the mock an experiment reads."""
     if isinstance(experiment, Planted):
-        return [experiment.mock_size]
-    return [experiment.n_galaxies] if isinstance(experiment, Untouched | AmortisedAgrees) else []
+        return experiment.mock_size
+    return experiment.n_galaxies if isinstance(experiment, Untouched | AmortisedAgrees) else 0
 
 
-def _key(experiment: Any, settings: Settings, profile: str) -> str:
-    """Name of all that makes an item what it is."""
-    library = [library_fingerprint(room) for room in experiment.code]
-    own = [_code_of(function) for function in (experiment.measure, *SHARED)]
-    return digest([settings, _settings(profile), library, own, N_BOOTSTRAP, BOTH, version("torch")])
-
-
-def _code_of(function: Callable[..., Any]) -> str:
-    """Code of a function without comments and docstring, so that mending a sentence makes nothing anew."""
-    definition = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
-    assert isinstance(definition, ast.FunctionDef)
-    if ast.get_docstring(definition) is not None:
-        del definition.body[0]
-    return ast.unparse(definition)
-
-
-def _settings(profile: str) -> Settings:
-    """What of a profile these networks go by."""
+def _settings(experiment: Any, profile: str) -> Settings:
+    """What of a profile the networks of an experiment go by."""
     settings = profile_settings(profile)
-    return {name: settings.get(name, {}) for name in ("information", "information_images", "information_amortised")}
+    blocks = ["information"]
+    if isinstance(experiment, Untouched | NullUniverses):
+        blocks.append("information_images")
+    if isinstance(experiment, ClosedForms | AmortisedAgrees):
+        blocks.append("information_amortised")
+    return {name: settings.get(name, {}) for name in blocks}
 
 
 def _without(experiment: Any, *names: str) -> Settings:
@@ -476,11 +434,6 @@ def _without(experiment: Any, *names: str) -> Settings:
 
 
 # What the experiments share --------------------------------------------------------------------------------------
-
-
-@cache
-def _mock(n_galaxies: int) -> Sample:
-    return load_sample("mock", n_galaxies, n_processes=1)
 
 
 def _fewer(sample: Sample, n_train: int, seed: int) -> Sample:
@@ -567,21 +520,3 @@ def _draw(family: str, n_galaxies: int, n_dimensions: int, information: float, s
 
 
 SHARED = (_fewer, _laboratory, _added, _pointwise, _with_intervals, _estimates, _draw)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    names = list(Plan().experiments())
-    parser.add_argument("--jobs", type=int, default=available_cores(), help="processes of one thread")
-    parser.add_argument("--only", action="append", choices=names, help="one experiment; may be given again")
-    parser.add_argument("--output", type=Path, default=RESULT)
-    options = parser.parse_args(arguments)
-    found = study(Plan(), ROOT / "runs" / "information_study", options.output, n_jobs=options.jobs, only=options.only)
-    counts = (f"{len(found[name])} of {name}" for name in names if name in found)
-    print(f"{options.output}: rows {', '.join(counts)}")
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

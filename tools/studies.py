@@ -1,88 +1,104 @@
-"""What the stored studies share: items that are made once, one thread to a process, and where a result comes from."""
+"""What the stored studies share: tasks of one grid, one file for each study, and where its numbers come from."""
 
 from __future__ import annotations
 
-import hashlib
+import ast
+import inspect
 import json
-import os
 import platform
 import subprocess
-import sys
-import time
-from collections.abc import Callable, Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict
+import textwrap
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from multiprocessing import get_context
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from threadpoolctl import threadpool_limits
-
-from helpers.progress import progress_bar
+from helpers.grid import GridReport, Outcome, Task, run_grid
+from helpers.grid.computing import result_path
 from helpers.runs import atomic_path
-
-if __package__ in (None, ""):
-    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
+from helpers.survey import Sample, load_sample
 from tools.project import ROOT
 
-__all__ = ["digest", "make_missing", "one_thread", "provenance", "write_result"]
+__all__ = ["STORED", "Study", "code_of", "mock", "provenance", "run_studies", "write_result"]
+
+STORED = ROOT / "src" / "helpers" / "stored"
 
 
-def one_thread() -> None:
-    """Keep this process to one thread: two that share a core are slower than one after the other."""
-    os.environ["OMP_NUM_THREADS"] = "1"  # for libraries that are yet to be loaded
-    threadpool_limits(1)
-    if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(1)
+@dataclass(frozen=True)
+class Study:
+    """Work that takes too long for every reader, and the file in which its outcome is kept.
+
+    Attributes
+    ----------
+    name : str
+    tasks : tuple of Task
+    assemble : callable
+        Makes what the file holds of the outcomes of all tasks, in their order.
+    result : Path
+        The file.
+    n_mock : int, default 0
+        Galaxies of the mock that its tasks read.
+    """
+
+    name: str
+    tasks: tuple[Task, ...]
+    assemble: Callable[[Sequence[Outcome]], dict[str, Any]]
+    result: Path
+    n_mock: int = 0
 
 
-def digest(what: Any) -> str:
-    """Short name of anything that JSON can hold."""
-    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def make_missing(items: Mapping[Path, Callable[[], Any]], description: str, *, n_jobs: int = 1) -> None:
-    """Make the items that are not there yet, in processes of one thread each.
+def run_studies(studies: Sequence[Study], folder: Path, **grid: Any) -> tuple[dict[str, Any], GridReport]:
+    """Compute what is missing of some studies in one grid, and write the file of each that is complete.
 
     Parameters
     ----------
-    items : mapping of path to callable
-        What makes the content of each file: it can be pickled, and returns what JSON can hold. The first are begun
-        first. A file holds ``found``, what was returned, and ``seconds``, what that took.
-    description : str
-        What the progress bar says.
-    n_jobs : int, default 1
-        Items at a time.
+    studies : sequence of Study
+    folder : path
+        Where finished tasks are kept.
+    **grid
+        As `helpers.grid.run_grid` has them.
 
-    Raises
-    ------
-    Exception
-        What an item raised. Those that were finished are kept, and no other is begun.
+    Returns
+    -------
+    found : dict
+        What the files of the complete studies hold, by name.
+    report : GridReport
+        What became of all tasks. The file of a study of which one failed is left as it was.
     """
-    missing = {path: make for path, make in items.items() if not path.is_file()}
-    if not missing:
-        return
-    # A process forked while torch holds its threads may never end; a spawned one begins anew.
-    with (
-        ProcessPoolExecutor(n_jobs, mp_context=get_context("spawn"), initializer=one_thread) as pool,
-        progress_bar(len(items), description, done=len(items) - len(missing), unit="item") as bar,
-    ):
-        waiting = [pool.submit(_make, path, make) for path, make in missing.items()]
-        try:
-            for done in as_completed(waiting):
-                done.result()
-                bar.update()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    tasks = [task for study in studies for task in study.tasks]
+    n_mock = max((study.n_mock for study in studies), default=0)
+    if n_mock and any(not result_path(folder, task.key).is_file() for task in tasks):
+        load_sample("mock", n_mock)  # made once, on all cores, before many workers ask for it
+    report = run_grid(tasks, folder, **grid)
+    outcomes = {one.task.name: one for one in report.outcomes}
+    found = {}
+    for study in studies:
+        own = [outcomes[task.name] for task in study.tasks]
+        if all(one.state in ("finished", "reused") for one in own):
+            found[study.name] = study.assemble(own)
+            write_result(study.result, found[study.name])
+    return found, report
 
 
-def _make(path: Path, make: Callable[[], Any]) -> None:
-    start = time.perf_counter()
-    found = make()
-    write_result(path, {"found": found, "seconds": time.perf_counter() - start})
+@cache
+def mock(n_galaxies: int) -> Sample:
+    """The mock that tasks share, opened once in each process."""
+    return load_sample("mock", n_galaxies, n_processes=1)
+
+
+def code_of(*functions: Callable[..., Any]) -> list[str]:
+    """Code of functions without comments and docstrings, so that mending a sentence makes nothing anew."""
+    found = []
+    for function in functions:
+        definition = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
+        assert isinstance(definition, ast.FunctionDef)
+        if ast.get_docstring(definition) is not None:
+            del definition.body[0]
+        found.append(ast.unparse(definition))
+    return found
 
 
 def write_result(path: Path, result: Any) -> None:
@@ -92,7 +108,7 @@ def write_result(path: Path, result: Any) -> None:
 
 
 def provenance(command: str, plan: Any) -> dict[str, Any]:
-    """What every result says of itself: command, commit, date, system and plan, a dataclass."""
+    """What every result says of itself: command, commit, date, system, torch and plan, a dataclass."""
     commit = subprocess.run(
         ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False
     )
@@ -101,5 +117,6 @@ def provenance(command: str, plan: Any) -> dict[str, Any]:
         "commit": commit.stdout.strip() or "not on record",
         "date": datetime.now(UTC).date().isoformat(),
         "system": f"{platform.system()} {platform.machine()}",
+        "torch": version("torch"),
         "plan": asdict(plan),
     }

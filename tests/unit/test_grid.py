@@ -10,6 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,19 @@ import torch
 from distributed import Client
 
 import helpers.grid.tasks
-from helpers.grid import GridError, Task, clients, map_chunks, open_client, run_grid, running
+from helpers.causal import local_test
+from helpers.grid import (
+    GridError,
+    Task,
+    clients,
+    local_test_in_chunks,
+    map_chunks,
+    nearest_neighbours_in_chunks,
+    open_client,
+    run_grid,
+    running,
+)
+from helpers.neighbours import nearest_neighbours
 from tests import grid_tasks
 from tests.grid_tasks import noted
 
@@ -69,9 +82,10 @@ def test_a_key_says_what_a_result_depends_on_and_nothing_else(monkeypatch: pytes
         key(functools.partial(grid_tasks.number, "r"), {"seed": 1}),
         key(code=("progress.py",)),
         key(code=()),
+        key(depends={"torch": "2"}),
     ]
     monkeypatch.setattr(helpers.grid.tasks, "library_fingerprint", lambda room: "edited")
-    assert len({first, *others, key()}) == 7
+    assert len({first, *others, key()}) == 8
 
 
 def test_settings_are_those_that_json_gives_back_and_later_edits_do_not_reach_them() -> None:
@@ -116,7 +130,7 @@ def test_a_function_of_the_notebook_or_script_itself_is_refused(monkeypatch: pyt
         ([("a", ("c",)), ("b", ())], {}, "after: task 'a' has 'c', expected the name of a task of the grid"),
         ([("a", ("b",)), ("b", ("a",))], {}, "after: found the cycle 'a' before 'b' before 'a'|'b' before 'a' before"),
         ([("a", ("a",))], {}, "after: found the cycle 'a' before 'a'"),
-        ([("a", ())], {"scheduler": "moon"}, "scheduler: found 'moon', expected None, an address .* 'slurm', 'pbs'"),
+        ([("a", ())], {"scheduler": "moon"}, "scheduler: found 'moon', expected 'local', an address .* 'slurm', 'pbs'"),
         ([("a", ())], {"scheduler": "slurm"}, "n_workers: found None, expected how many workers 'slurm' is asked for"),
         ([("a", ())], {"scheduler": "pbs", "memory_limit": "1GB"}, "memory_limit: found '1GB', expected none"),
         ([("a", ())], {"scheduler": "tcp://localhost:1", "n_workers": 2}, "n_workers: found 2, expected none"),
@@ -336,6 +350,10 @@ def test_each_gpu_has_a_worker_of_its_own_and_further_workers_have_none(monkeypa
     }
     assert own == {0: ("0", {"GPU": 1}), 1: ("1", {"GPU": 1}), 2: ("", {})}
     assert all(one["nthreads"] == 1 for one in workers.values())
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with open_client(per_gpu=2) as client:
+        shared = client.run(grid_tasks.environment).values()
+    assert [found["CUDA_VISIBLE_DEVICES"] for found in shared] == ["0", "0"]
 
 
 def test_a_gpu_that_is_not_there_is_asked_for(address: str, tmp_path: Path) -> None:
@@ -361,3 +379,38 @@ def test_chunks_that_cannot_be_are_refused(client: Client) -> None:
         map_chunks(grid_tasks.squares, -1, chunk=2)
     with pytest.raises(ZeroDivisionError):
         map_chunks(lambda rows: 1 / rows.start, 5, chunk=2, client=client)
+
+
+@pytest.fixture(scope="module")
+def latents() -> np.ndarray:
+    """Vectors of which some are twins."""
+    vectors = np.random.default_rng(0).standard_normal((1500, 3)).astype(np.float32)
+    vectors[700:710] = vectors[:10]
+    return vectors
+
+
+@pytest.mark.parametrize("ids", [False, True])
+def test_neighbours_and_tests_in_chunks_are_those_of_one_call(
+    ids: bool, latents: np.ndarray, client: Client, tmp_path: Path
+) -> None:
+    path = tmp_path / "latents.npy"
+    np.save(path, latents)
+    named = {name: np.arange(1500) for name in ("reference_id", "query_id")} if ids else {}
+    whole = nearest_neighbours(latents, latents, 60, **named)
+    target, properties = latents.sum(axis=1), latents[:, :2] ** 2
+    tested = local_test(target, properties, whole.index, latent=latents, seed=3)
+    for where in (None, client):
+        found = nearest_neighbours_in_chunks(path, latents, 60, chunk=400, client=where, **named)
+        np.testing.assert_array_equal(found.index, whole.index)
+        np.testing.assert_array_equal(found.distance, whole.distance)
+        in_chunks = local_test_in_chunks(target, properties, whole.index, latent=path, seed=3, chunk=500, client=where)
+        for one in fields(tested):
+            np.testing.assert_array_equal(getattr(in_chunks, one.name), getattr(tested, one.name))
+
+
+def test_a_part_of_a_test_begins_where_random_numbers_do(latents: np.ndarray) -> None:
+    index = nearest_neighbours(latents, latents, 60).index
+    with pytest.raises(ValueError, match="first: found 100, expected a multiple of 666 with 60 neighbours"):
+        local_test(latents[:, 0], latents[:, 1], index[100:], first=100)
+    with pytest.raises(ValueError, match="query: found shape"):
+        nearest_neighbours_in_chunks(latents, latents[:0], 5)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
-from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,8 +15,10 @@ from scipy.stats import binom
 from helpers.causal import draw_fork, sample_test
 from helpers.neighbours import nearest_neighbours
 from helpers.runs import stored_result
-from tools import independence_study
+from tests.serial_grid import serial_grid
+from tools import independence_study, studies
 from tools.independence_study import Plan, study
+from tools.studies import run_studies
 
 PLAN = Plan(
     n_galaxies=250,
@@ -39,50 +40,48 @@ NUMBERS = ("p", "p_published", "p_permutation", "excess", "share_published", "sh
 def two_forms(monkeypatch: pytest.MonkeyPatch) -> None:
     """Run the study in this process, and with two forms only."""
     monkeypatch.setattr(independence_study, "FORMS", ("linear", "shared bend"))
-    serial = nullcontext(SimpleNamespace(map=map))
-    monkeypatch.setattr(independence_study, "ProcessPoolExecutor", lambda *arguments, **options: serial)
+    monkeypatch.setattr(studies, "run_grid", serial_grid)
 
 
 @pytest.fixture
-def drawn(two_forms: None, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, float, int]]:
+def drawn(two_forms: None, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, float, int]]:
     """Forks in the order in which they are asked for, all with the same results."""
     drawn = []
 
-    def fork(plan: Plan, *what: tuple[str, int, float, int]) -> dict[str, float]:
-        drawn.append(what)
+    def fork(number: int, permuted: bool, form: str, correlation: float, **_: int) -> dict[str, float]:
+        if number == 99:
+            raise RuntimeError("on purpose")
+        drawn.append((form, correlation, number))
         return dict.fromkeys(NUMBERS, 0.5)
 
     monkeypatch.setattr(independence_study, "_fork", fork)
+    monkeypatch.setattr(independence_study, "AT_ONCE", 2)
     return drawn
 
 
-def test_study_draws_each_fork_once_and_goes_on_where_it_stopped(
-    drawn: list, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(independence_study, "_KEPT_EVERY", 2)
+def found_by(plan: Plan, folder: Path, result: Path) -> dict[str, Any]:
+    """What is written of a plan."""
+    found, _ = run_studies([study(plan, result=result)], folder)
+    return found["independence"]
+
+
+def test_study_draws_each_fork_once_and_goes_on_where_it_stopped(drawn: list, tmp_path: Path) -> None:
     result = tmp_path / "stored" / "study.json"
-    counted = independence_study._fork
-
-    def killed(plan: Plan, *what: tuple[str, int, float, int]) -> dict[str, float]:
-        if len(drawn) == 7:  # four forks of one combination, and of the next two that are kept and one that is not
-            raise KeyboardInterrupt
-        return counted(plan, *what)
-
-    monkeypatch.setattr(independence_study, "_fork", killed)
-    with pytest.raises(KeyboardInterrupt):
-        study(PLAN, tmp_path / "work", result)
+    with pytest.raises(RuntimeError, match="on purpose"):
+        found_by(replace(PLAN, n_effect=100), tmp_path / "work", result)
     assert not result.exists()
-    monkeypatch.setattr(independence_study, "_fork", counted)
-    found = study(PLAN, tmp_path / "work", result)
-    every = [(*combination, i) for combination in PLAN.combinations() for i in range(PLAN.n_forks(combination[2]))]
-    assert len(every) == 2 * (4 + 2)
-    assert drawn == every[:7] + every[6:]
+    n_drawn = len(drawn)
+    found = found_by(PLAN, tmp_path / "work", result)
+    every = {(form, effect, i) for form, _, effect in PLAN.combinations() for i in range(PLAN.n_forks(effect))}
+    # Both nulls and the first effect had been drawn; each fork is drawn once.
+    assert set(drawn) >= every and drawn[n_drawn:] == [("shared bend", 0.9, 0), ("shared bend", 0.9, 1)]
     assert json.loads(result.read_text(encoding="utf-8")) == json.loads(json.dumps(found))
-    assert study(PLAN, tmp_path / "work", result)["rows"] == found["rows"] and len(drawn) == 13
+    again = found_by(PLAN, tmp_path / "work", result)
+    assert again["rows"] == found["rows"] and len(drawn) == n_drawn + 2
 
 
 def test_rates_are_those_of_the_tests(two_forms: None, tmp_path: Path) -> None:
-    rows = study(PLAN, tmp_path / "work", tmp_path / "study.json")["rows"]
+    rows = found_by(PLAN, tmp_path / "work", tmp_path / "study.json")["rows"]
     assert [(row["form"], row["dimensions"], row["partial_correlation"]) for row in rows] == list(PLAN.combinations())
     p_values = []
     for seed in range(PLAN.n_null):
@@ -106,17 +105,17 @@ def test_rates_are_those_of_the_tests(two_forms: None, tmp_path: Path) -> None:
         ({"k": 50}, 12),
         # A larger study goes on from a smaller one.
         ({"n_null": 6}, 4),
-        ({"n_null": 3}, 0),
+        ({"n_null": 2}, 0),
         ({"dimensions": (2, 3)}, 12),
         ({"partial_correlations": (0.0, 0.5, 0.9)}, 4),
         ({"partial_correlations": (0.9,)}, 0),
     ],
 )
 def test_other_plans_are_told_apart(change: dict, drawn_again: int, drawn: list, tmp_path: Path) -> None:
-    study(PLAN, tmp_path / "work", tmp_path / "study.json")
+    found_by(PLAN, tmp_path / "work", tmp_path / "study.json")
     drawn.clear()
     other = replace(PLAN, **change)
-    found = study(other, tmp_path / "work", tmp_path / "other.json")
+    found = found_by(other, tmp_path / "work", tmp_path / "other.json")
     assert len(drawn) == drawn_again and len(found["rows"]) == len(list(other.combinations()))
     assert [row["n_forks"] for row in found["rows"]] == [other.n_forks(c) for *_, c in other.combinations()]
     assert found["provenance"]["plan"] == asdict(other)
@@ -124,9 +123,9 @@ def test_other_plans_are_told_apart(change: dict, drawn_again: int, drawn: list,
 
 def test_other_code_is_told_apart(drawn: list, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = replace(PLAN, partial_correlations=(0.9,))
-    study(plan, tmp_path / "work", tmp_path / "study.json")
-    monkeypatch.setattr(independence_study, "library_fingerprint", lambda room: "another")
-    study(plan, tmp_path / "work", tmp_path / "study.json")
+    found_by(plan, tmp_path / "work", tmp_path / "study.json")
+    monkeypatch.setattr(independence_study, "code_of", lambda *functions: "another")
+    found_by(plan, tmp_path / "work", tmp_path / "study.json")
     assert len(drawn) == 2 * 4
 
 

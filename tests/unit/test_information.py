@@ -16,6 +16,7 @@ from helpers.information import (
     compare_definitions,
     decompose,
     decompose_inputs,
+    decompose_pairs,
     estimate_information,
     mass_prior,
     noise_bias,
@@ -25,9 +26,10 @@ from helpers.information import (
 )
 from helpers.information import laboratory as module
 from helpers.information.entropy import kernel_prior
-from helpers.information.estimators import information_configs
+from helpers.information.estimators import information_configs, open_session
 from helpers.information.laboratory import Laboratory, exchange_order
 from helpers.information.networks import InputSize, information_network
+from helpers.information.pairs import fit_role
 from helpers.inputs import resolve
 from helpers.runs import profile_settings
 from helpers.survey import Sample
@@ -450,6 +452,37 @@ def test_a_killed_computation_goes_on_after_its_last_finished_fit(sample, tmp_pa
     resumed = estimate_information(sample, ["x", "y"], checkpoint_dir=tmp_path, **options)
     assert trained == ["x", "x+y", "x", "x+y"]
     assert_same_estimates(whole, resumed)
+
+
+def test_networks_of_a_pair_may_be_fitted_one_by_one_before_it_is_decomposed(sample, tmp_path, untrainable):
+    where = {"seeds": (0, 1), "device": "cpu"}
+    pairs, options = {"pair": (["x"], ["y"])}, {"placebo": "second", **where, **TINY}
+    expected = decompose_pairs(sample, pairs, **options)["pair"]
+    for seed in where["seeds"]:
+        for role in ("first", "second"):
+            fit_role(session_of(sample, tmp_path, **where), ["x"], ["y"], role, seed)
+    for role in ("second exchanged", "union"):
+        for seed in where["seeds"]:
+            fit_role(session_of(sample, tmp_path, **where), ["x"], ["y"], role, seed)
+    untrainable()
+    found = decompose_pairs(sample, pairs, checkpoint_dir=tmp_path, **options)["pair"]
+    pd.testing.assert_frame_equal(found.mean(bootstrap=50), expected.mean(bootstrap=50))
+    with pytest.raises(ValueError, match="role: found 'third', expected one of first, second, union, first exchanged"):
+        fit_role(session_of(sample, tmp_path, **where), ["x"], ["y"], "third", 0)
+
+
+def session_of(sample, folder, **where):
+    """What a process of its own opens."""
+    return open_session(
+        sample,
+        estimator="nested",
+        profile="book",
+        cross_fit=1,
+        reuse={},
+        checkpoint_dir=folder,
+        overrides=TINY,
+        **where,
+    )
 
 
 @pytest.mark.parametrize(

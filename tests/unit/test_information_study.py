@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -11,16 +11,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from scipy.stats import t
 
+from helpers.grid import GridReport, Task
 from helpers.information import draw_gaussian
 from helpers.inputs import INPUTS
 from helpers.runs import stored_result
 from helpers.survey import Sample
 from helpers.survey.sample import SPLITS
+from tests.serial_grid import serial_grid
 from tools import information_study, studies
 from tools.information_study import AmortisedAgrees, ClosedForms, NullUniverses, Plan, Planted, Untouched, study
+from tools.studies import run_studies
 
 WAYS = ("amortised", "separate")
 NAMES = set(Plan().experiments())
@@ -57,28 +59,34 @@ def universe(*_: Any, **__: Any) -> Sample:
 
 
 @pytest.fixture
-def made(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Path]]:
-    """Files in the order in which they are made, in this process and of galaxies that need no rendering."""
-    made: list[Path] = []
+def measured(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Names of the tasks that are computed, in this process and of galaxies that need no rendering."""
+    measured: list[str] = []
 
-    def make_missing(items: Mapping[Path, Callable[[], Any]], description: str, *, n_jobs: int = 1) -> None:
-        for path, make in items.items():
-            if not path.is_file():
-                made.append(path)
-                studies._make(path, make)
+    def run_grid(tasks: Iterable[Task], folder: Path, **_: Any) -> GridReport:
+        report = serial_grid(tasks, folder)
+        measured.extend(report.finished)
+        return report
 
-    monkeypatch.setattr(information_study, "make_missing", make_missing)
+    monkeypatch.setattr(studies, "run_grid", run_grid)
+    monkeypatch.setattr(studies, "load_sample", universe)
     monkeypatch.setattr(information_study, "load_sample", universe)
-    information_study._mock.cache_clear()
-    yield made
-    information_study._mock.cache_clear()
+    studies.mock.cache_clear()
+    yield measured
+    studies.mock.cache_clear()
+
+
+def found_by(plan: Plan, folder: Path, result: Path) -> dict[str, Any]:
+    """What is written of a plan."""
+    found, _ = run_studies([study(plan, result=result)], folder)
+    return found["information"]
 
 
 def test_every_experiment_gives_a_row_for_each_of_its_items_and_none_is_made_twice(
-    made: list[Path], tmp_path: Path
+    measured: list[str], tmp_path: Path
 ) -> None:
     result = tmp_path / "stored" / "study.json"
-    found = study(PLAN, tmp_path / "work", result)
+    found = found_by(PLAN, tmp_path / "work", result)
     assert json.loads(result.read_text(encoding="utf-8")) == json.loads(json.dumps(found))
     rows = {name: len(found[name]) for name in PLAN.experiments()}
     closed = 4 * 2  # methods, informations
@@ -89,9 +97,9 @@ def test_every_experiment_gives_a_row_for_each_of_its_items_and_none_is_made_twi
         "closed_forms": closed,
         "planted": 2 * 2,
     }
-    assert len(made) == 2 + 2 + 2 + closed + 2
-    again = study(PLAN, tmp_path / "work", result)
-    assert again["planted"] == found["planted"] and len(made) == 2 + 2 + 2 + closed + 2
+    assert len(measured) == 2 + 2 + 1 + closed + 2
+    again = found_by(PLAN, tmp_path / "work", result)
+    assert again["planted"] == found["planted"] and len(measured) == 2 + 2 + 1 + closed + 2
 
     # Numbers are those of the estimates: a base that is hardly trained knows less, halves add up, the truth is known.
     nulls = pd.DataFrame(found["null_universes"])
@@ -111,34 +119,20 @@ def test_every_experiment_gives_a_row_for_each_of_its_items_and_none_is_made_twi
     assert (planted.loc[planted["information"] == 0, "truth"] == 0).all()
 
 
-def test_one_experiment_may_be_made_alone_and_the_others_are_kept(made: list[Path], tmp_path: Path) -> None:
-    result = tmp_path / "study.json"
-    study(PLAN, tmp_path / "work", result, only=["planted"])
-    n_made = len(made)
-    other = replace(PLAN, closed_forms=replace(PLAN.closed_forms, methods=("copula",)))
-    found = study(other, tmp_path / "work", result, only=["closed_forms"])
-    assert len(made) == n_made + 2
-    assert set(found) == {"provenance", "planted", "closed_forms"} == {"provenance", *found["provenance"]}
-    with pytest.raises(ValueError, match="only: found nothing, expected some of amortised_agrees"):
-        study(PLAN, tmp_path / "work", result, only=["nothing"])
-
-
-def test_other_plans_and_other_code_are_told_apart(
-    made: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_other_plans_and_other_code_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     copula = replace(PLAN, closed_forms=replace(PLAN.closed_forms, methods=("copula",)))
 
-    def made_by(plan: Plan) -> int:
-        made.clear()
-        study(plan, tmp_path / "work", tmp_path / "study.json", only=["closed_forms"])
-        return len(made)
+    def keys(plan: Plan) -> set[str]:
+        return {task.key for task in study(plan).tasks if "closed_forms" in task.name}
 
-    assert made_by(copula) == 2
+    first = keys(copula)
+    assert len(first) == 2
     larger = replace(copula, closed_forms=replace(copula.closed_forms, information=(0.0, 0.5, 1.5)))
-    assert made_by(larger) == 1
-    assert made_by(replace(copula, closed_forms=replace(copula.closed_forms, seed=1))) == 2
-    monkeypatch.setattr(information_study, "library_fingerprint", lambda room: "another")
-    assert made_by(copula) == 2
+    assert len(keys(larger)) == 3 and first < keys(larger)
+    assert not first & keys(replace(copula, closed_forms=replace(copula.closed_forms, seed=1)))
+    assert not first & keys(replace(copula, profile="book"))
+    monkeypatch.setattr(information_study, "code_of", lambda *functions: "another")
+    assert not first & keys(copula)
 
 
 def test_a_smaller_sample_is_a_part_of_a_larger_one_and_is_tested_on_the_same_galaxies() -> None:
@@ -160,18 +154,6 @@ def test_a_smaller_sample_is_a_part_of_a_larger_one_and_is_tested_on_the_same_ga
     assert len(information_study._fewer(whole, 10_000, 0)) == len(whole)
 
 
-def test_an_item_has_one_thread_and_a_failed_one_keeps_those_that_were_finished(tmp_path: Path) -> None:
-    items = {tmp_path / "good.json": torch.get_num_threads, tmp_path / "bad.json": _fail, tmp_path / "later.json": list}
-    with pytest.raises(RuntimeError, match="on purpose"):
-        studies.make_missing(items, "test", n_jobs=1)
-    assert json.loads((tmp_path / "good.json").read_text(encoding="utf-8"))["found"] == 1
-    assert not (tmp_path / "bad.json").exists()
-
-
-def _fail() -> None:
-    raise RuntimeError("on purpose")
-
-
 def test_stored_study_is_that_of_the_plan_and_says_where_it_comes_from() -> None:
     stored = stored_result("information_study.json")
     plans = {name: json.loads(json.dumps(asdict(plan))) for name, plan in Plan().experiments().items()}
@@ -190,7 +172,8 @@ def test_stored_study_shows_what_the_chapter_says() -> None:
     trained = nulls[nulls["base_steps"] == 0].groupby("dataset")["net"]
     assert (trained.mean().abs() < t.ppf(0.975, trained.size() - 1) * trained.sem()).all()
     grown = rows["untouched"].groupby("n_train")[["net", "net_low", "placebo"]].agg(["mean", "min"])
-    assert grown["net", "mean"].is_monotonic_increasing and grown.loc[2800:, ("net_low", "min")].min() > 0
+    net = grown["net", "mean"]
+    assert net[14_000] > net[5600] > 2 * net[700] and grown["net_low", "min"].min() > 0
     assert grown["placebo", "mean"].abs().max() < 0.02
     forms = rows["closed_forms"]
     networks = forms[forms["method"].isin(["nested", "separate", "amortised"]) & (forms["family"] != "spiral")]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +11,10 @@ import pytest
 
 from helpers.runs import stored_result
 from helpers.survey import Sample
-from tools import contrastive_study
+from tests.serial_grid import serial_grid
+from tools import contrastive_study, studies
 from tools.contrastive_study import Plan, study, trainings
+from tools.studies import run_studies
 
 PLAN = Plan("smoke", 150, (40, 90), (3, 4), (0.1, 0.1), (2, 1), n_ablation=40, ablation_weight_decay=0.1, n_bins=26)
 
@@ -37,6 +38,10 @@ def test_study_trains_each_model_once_and_goes_on_where_it_stopped(
     galaxies: Sample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(contrastive_study, "VARIANTS", contrastive_study.VARIANTS[:2])
+    monkeypatch.setattr(contrastive_study, "UNFINISHED", tmp_path / "unfinished")
+    monkeypatch.setattr(studies, "load_sample", lambda *_, **__: galaxies)
+    monkeypatch.setattr(studies, "run_grid", serial_grid)
+    studies.mock.cache_clear()
     real, trained = contrastive_study.train, []
 
     def train(sample, inputs, profile, **options):
@@ -49,10 +54,11 @@ def test_study_trains_each_model_once_and_goes_on_where_it_stopped(
     monkeypatch.setattr(contrastive_study, "train", train)
     result = tmp_path / "stored" / "study.json"
     with pytest.raises(KeyboardInterrupt):
-        study(PLAN, galaxies, tmp_path / "work", result=result)
+        run_studies([study(PLAN, result=result)], tmp_path / "work")
     assert not result.exists() and len(trained) == 3
     (tmp_path / "went on").touch()
-    found = study(PLAN, galaxies, tmp_path / "work", result=result)
+    found = run_studies([study(PLAN, result=result)], tmp_path / "work")[0]["contrastive"]
+    studies.mock.cache_clear()
     # The unchanged ablation of the first seeds is a point of the curve.
     networks = [training for training in trainings(PLAN) if training.group != "rival"]
     distinct = {json.dumps([t.inputs, t.n_train, t.seed, t.settings]) for t in networks}
@@ -93,10 +99,3 @@ def test_stored_study_says_where_it_comes_from() -> None:
     assert all(0 < record["cross_entropy"] < 5 and record["minutes"] > 0 for record in stored["learning_curve"])
     assert len({record["seed"] for record in stored["ablations"]}) == 3
     assert {record["n_train"] for record in stored["rivals"]} == sizes
-
-
-def test_what_tells_a_sample_does_not_depend_on_the_last_digit(galaxies: Sample) -> None:
-    other = replace(galaxies, catalog=galaxies.catalog.assign(z=galaxies.catalog["z"] * (1 + 1e-12)))
-    assert contrastive_study._digest(galaxies) == contrastive_study._digest(other)
-    swapped = replace(galaxies, split=galaxies.split.replace({"train": "test", "test": "train"}))
-    assert contrastive_study._digest(galaxies) != contrastive_study._digest(swapped)

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from .neighbourhoods import along, in_blocks, local_residuals, moments_of_residuals, quadratic_fit
+from ..checks import is_whole
+from .neighbourhoods import along, block_size, in_blocks, local_residuals, moments_of_residuals, quadratic_fit
 from .reference import Columns, Floats, Integers, Mask, check_columns, check_index
 
 __all__ = ["LocalTest", "benjamini_hochberg", "local_test"]
@@ -77,6 +78,7 @@ def local_test(
     given: ArrayLike | None = None,
     latent: ArrayLike | None = None,
     seed: int = 0,
+    first: int = 0,
 ) -> LocalTest:
     """Test target against query properties inside every neighbourhood.
 
@@ -101,6 +103,10 @@ def local_test(
         The space S in which the neighbours were found.
     seed : int, default 0
         Seed of the permutation inside the neighbourhoods, which shuffles *residuals*.
+    first : int, default 0
+        Where `index` is a part of a larger one: the row at which it begins there, a multiple of
+        `helpers.causal.neighbourhoods.block_size`. Parts then give what the whole would have given, random numbers
+        included.
 
     Returns
     -------
@@ -110,7 +116,8 @@ def local_test(
     Raises
     ------
     ValueError
-        If lengths disagree, or ``index`` is not a matrix of rows of the reference.
+        If lengths disagree, ``index`` is not a matrix of rows of the reference, or `first` is no place where a part
+        may begin.
 
     Examples
     --------
@@ -122,28 +129,34 @@ def local_test(
     """
     columns = check_columns(target, query, given, latent)
     rows = check_index(index, columns.target.size)
+    at_once = block_size(rows.shape[1])
+    if not is_whole(first) or first < 0 or first % at_once:
+        raise ValueError(f"first: found {first!r}, expected a multiple of {at_once} with {rows.shape[1]} neighbours")
     shape = (len(rows), columns.queries.shape[1])
     fields: dict[str, NDArray[Any]] = {
         name: np.empty(shape, dtype=np.intp if name in _COUNTS else np.float64)
         for name in LocalTest.__dataclass_fields__
     }
     for queries, known in columns.patterns():
-        part = _one_pattern(columns, queries, known, rows, seed)
+        part = _one_pattern(columns, queries, known, rows, seed, first)
         for values, found in zip(fields.values(), part, strict=True):
             values[:, queries] = found
     return LocalTest(**({name: values[:, 0] for name, values in fields.items()} if np.ndim(query) == 1 else fields))
 
 
-def _one_pattern(columns: Columns, queries: Integers, known: Mask, rows: Integers, seed: int) -> Iterator[NDArray[Any]]:
+def _one_pattern(
+    columns: Columns, queries: Integers, known: Mask, rows: Integers, seed: int, first: int
+) -> Iterator[NDArray[Any]]:
     """Fields of the test, [n_query, n_queries], for queries that the same galaxies know."""
     values = np.concatenate([columns.target[:, None], columns.queries[:, queries]], axis=1)
+    before = first // block_size(rows.shape[1])
 
     def block(index: Integers, number: int) -> tuple[NDArray[Any], ...]:
         m, q, taking_part, n_removed = local_residuals(values, columns, known, index)
         n_valid = taking_part.sum(axis=1, keepdims=True)
         sums = moments_of_residuals(m, q, taking_part)
         fit = quadratic_fit(sums, n_removed[:, None])
-        rng = np.random.default_rng([seed, number])
+        rng = np.random.default_rng([seed, before + number])
         packed_m, packed_q = _shuffled(m, q, taking_part, rng)
         with np.errstate(invalid="ignore", divide="ignore"):
             null = along(packed_m, packed_q) / np.sqrt(sums.mm * sums.qq)

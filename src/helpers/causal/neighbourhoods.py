@@ -79,11 +79,16 @@ def in_blocks(index: Integers, work: Callable[[Integers, int], Result]) -> list[
     The blocks depend on the number of neighbours alone, so that random numbers drawn for a block do not depend on
     memory or cores.
     """
-    size = max(1, _BLOCK_MEMBERS // index.shape[1])
+    size = block_size(index.shape[1])
     blocks = [index[start : start + size] for start in range(0, len(index), size)]
     if len(blocks) == 1:
         return [work(blocks[0], 0)]
     return in_threads(work, blocks, range(len(blocks)))
+
+
+def block_size(k: int) -> int:
+    """Neighbourhoods of k members in a block."""
+    return max(1, _BLOCK_MEMBERS // k)
 
 
 def in_threads(work: Callable[..., Result], *arguments: Iterable[Any]) -> list[Result]:

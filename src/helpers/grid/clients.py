@@ -38,6 +38,7 @@ def open_client(
     n_workers: int | None = None,
     memory_limit: str | int | None = "auto",
     gpus: bool = True,
+    per_gpu: int = 1,
     options: Mapping[str, Any] | None = None,
 ) -> Iterator[Client]:
     """Give a client of dask.distributed, and close what was started for it.
@@ -47,16 +48,19 @@ def open_client(
     Parameters
     ----------
     scheduler : str, optional
-        Default: worker processes on this computer, of one thread each. ``"tcp://host:port"``: a scheduler that runs
-        already, and is left running. ``"slurm"`` or ``"pbs"``: jobs of a batch system, by dask-jobqueue.
+        Default, or ``"local"``: worker processes on this computer, of one thread each. ``"tcp://host:port"``: a
+        scheduler that runs already, and is left running. ``"slurm"`` or ``"pbs"``: jobs of a batch system, by
+        dask-jobqueue.
     n_workers : int, optional
-        On this computer by default one for each GPU or, without any, for each core. Of a batch system the number has
-        to be said.
+        On this computer by default `per_gpu` for each GPU or, without any, for each core. Of a batch system the number
+        has to be said.
     memory_limit : str, int or None, default "auto"
         Bytes or text such as ``"4GB"``, on this computer: a worker beyond it is killed, and its task begun elsewhere.
         ``"auto"`` divides the memory evenly, None sets no limit.
     gpus : bool, default True
         Whether workers on this computer see its GPUs: one each. Those beyond the number of GPUs see none.
+    per_gpu : int, default 1
+        Workers on this computer that share a GPU: small networks leave one idle for most of a step.
     options : mapping, optional
         Of the batch system, as `dask_jobqueue.SLURMCluster` and `dask_jobqueue.PBSCluster` have them: ``memory``,
         ``queue``, ``walltime``, ``job_extra_directives``. ``cores`` is 1 by default, as many tasks at a time as a
@@ -74,17 +78,22 @@ def open_client(
     """
     if n_workers is not None and (not is_whole(n_workers) or n_workers < 1):
         raise ValueError(f"n_workers: found {n_workers!r}, expected a positive whole number")
-    limit = None if memory_limit == "auto" else memory_limit
-    given = {"n_workers": n_workers, "memory_limit": limit, "options": options}
-    if scheduler is None:
+    if not is_whole(per_gpu) or per_gpu < 1:
+        raise ValueError(f"per_gpu: found {per_gpu!r}, expected a positive whole number")
+    given = {
+        "n_workers": n_workers,
+        "memory_limit": None if memory_limit == "auto" else memory_limit,
+        "per_gpu": None if per_gpu == 1 else per_gpu,
+        "options": options,
+    }
+    if scheduler in (None, "local"):
         _refuse(given, "options", scheduler)
-        with (
-            _local_cluster(n_workers, memory_limit, visible_gpus() if gpus else ()) as cluster,
-            _client(cluster) as one,
-        ):
+        devices = [device for device in visible_gpus() for _ in range(per_gpu)] if gpus else []
+        with _local_cluster(n_workers, memory_limit, devices) as cluster, _client(cluster) as one:
             yield one
     elif scheduler in BATCH_SYSTEMS:
-        _refuse(given, "memory_limit", scheduler)
+        for name in ("memory_limit", "per_gpu"):
+            _refuse(given, name, scheduler)
         if n_workers is None:
             raise ValueError(f"n_workers: found None, expected how many workers {scheduler!r} is asked for")
         with _batch_cluster(scheduler, n_workers, options or {}) as cluster, _client(cluster) as one:
@@ -96,7 +105,7 @@ def open_client(
             yield one
     else:
         known = ", ".join(repr(name) for name in BATCH_SYSTEMS)
-        raise ValueError(f"scheduler: found {scheduler!r}, expected None, an address 'tcp://host:port' or {known}")
+        raise ValueError(f"scheduler: found {scheduler!r}, expected 'local', an address 'tcp://host:port' or {known}")
 
 
 def _refuse(given: Mapping[str, Any], name: str, scheduler: str | None) -> None:
@@ -199,7 +208,8 @@ def _batch_cluster(scheduler: str, n_workers: int, options: Mapping[str, Any]) -
         ) from None
     variables = ONE_THREAD | {_variable(setting): str(value) for setting, value in UNHINDERED.items()}
     exports = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
-    prologue = [*exports, *options.get("job_script_prologue", [])]
+    of_site = dask.config.get(f"jobqueue.{scheduler}.job-script-prologue", None) or []
+    prologue = [*exports, *of_site, *options.get("job_script_prologue", [])]
     with dask.config.set(ONE_TASK):
         cluster = getattr(dask_jobqueue, BATCH_SYSTEMS[scheduler])(
             **{"cores": 1, "processes": 1, **options, "job_script_prologue": prologue}

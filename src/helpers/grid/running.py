@@ -34,6 +34,7 @@ def run_grid(
     retries: int = 1,
     progress: bool = True,
     memory_limit: str | int | None = "auto",
+    per_gpu: int = 1,
     options: Mapping[str, Any] | None = None,
 ) -> GridReport:
     """Compute the tasks that have no result yet, several at a time.
@@ -49,7 +50,7 @@ def run_grid(
     folder : path
         Where results are kept: ``<key>.json`` with ``name``, ``settings``, ``found`` and ``seconds``; and tracebacks of
         tasks that failed: ``failed/<key>.txt``. All workers have to see it under the same name.
-    scheduler, n_workers, memory_limit, options
+    scheduler, n_workers, memory_limit, per_gpu, options
         As `open_client` has them. Workers on this computer see its GPUs if a task asks for one.
     retries : int, default 1
         How often a task is begun again that failed, and one whose worker was killed. Of a scheduler that runs already,
@@ -79,12 +80,15 @@ def run_grid(
         gpus = [task.name for task in missing if task.gpus]
         # A worker that dies takes those along that wait in its line. Who is to blame is counted where a task begins.
         limit = {"distributed.scheduler.allowed-failures": (retries + 1) * len(missing)}
-        with (
-            dask.config.set(limit),
-            open_client(
-                scheduler, n_workers=n_workers, memory_limit=memory_limit, gpus=bool(gpus), options=options
-            ) as client,
-        ):
+        workers = open_client(
+            scheduler,
+            n_workers=n_workers,
+            memory_limit=memory_limit,
+            gpus=bool(gpus),
+            per_gpu=per_gpu,
+            options=options,
+        )
+        with dask.config.set(limit), workers as client:
             if gpus and scheduler not in BATCH_SYSTEMS and not has_gpu(client):
                 raise ValueError(f"gpus: task {gpus[0]!r} needs a GPU, and no worker has one")
             submitted = _submit(client, missing, {task.name: task.key for task in given}, folder, retries)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import heapq
 import importlib
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -46,9 +47,11 @@ class Task:
         Of the tasks that could begin the one with the largest does, and of equals the first in the list.
     gpus : int, default 0
         1 for a worker that has a GPU.
+    depends : what JSON can hold, optional
+        Whatever else the result depends on, and the function is not called with.
     key : str
-        Digest of the function's name, what it is called with, and the rooms' code, taken when the task is made. The
-        function's own code counts only if it is in one of the rooms.
+        Digest of the function's name, what it is called with, the rooms' code and `depends`, taken when the task is
+        made. The function's own code counts only if it is in one of the rooms.
 
     Raises
     ------
@@ -63,6 +66,7 @@ class Task:
     after: tuple[str, ...] = ()
     priority: int = 0
     gpus: int = 0
+    depends: Any = None
     key: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -80,6 +84,7 @@ class Task:
         if not isinstance(self.settings, Mapping) or not all(isinstance(name, str) for name in self.settings):
             raise ValueError(f"settings: task {self.name!r} has {self.settings!r}, expected arguments by name")
         object.__setattr__(self, "settings", json.loads(self._as_json("settings", dict(self.settings))))
+        object.__setattr__(self, "depends", json.loads(self._as_json("depends", self.depends)))
         object.__setattr__(self, "key", self._digest())
 
     def _digest(self) -> str:
@@ -88,6 +93,8 @@ class Task:
         if isinstance(called, functools.partial):
             called, positional, named = called.func, called.args, called.keywords
         what = [_importable_name(self.name, called), positional, {**named, **self.settings}]
+        if self.depends is not None:
+            what.append(self.depends)
         rooms = []
         for room in self.code:
             try:
@@ -100,7 +107,7 @@ class Task:
 
     def _as_json(self, argument: str, value: Any) -> str:
         try:
-            return json.dumps(value, sort_keys=argument == "function", allow_nan=False)
+            return json.dumps(value, sort_keys=argument in ("function", "depends"), allow_nan=False)
         except (TypeError, ValueError) as error:
             raise ValueError(
                 f"{argument}: task {self.name!r} has {value!r}, expected arguments that JSON can hold ({error})"
@@ -147,8 +154,11 @@ def in_order(tasks: Sequence[Task]) -> list[Task]:
         cycle = " before ".join(repr(name) for name in error.args[1])
         raise ValueError(f"after: found the cycle {cycle}, expected none that waits for itself") from None
     found: list[Task] = []
+    ready: list[tuple[int, int, str]] = []
     while sorter.is_active():
-        ready = sorted(sorter.get_ready(), key=place.__getitem__)
-        found += [by_name[name] for name in ready]
-        sorter.done(*ready)
+        for name in sorter.get_ready():
+            heapq.heappush(ready, (*place[name], name))
+        *_, name = heapq.heappop(ready)
+        found.append(by_name[name])
+        sorter.done(name)
     return found

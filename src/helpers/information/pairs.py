@@ -21,7 +21,18 @@ from .laboratory import Inputs, Laboratory, contents
 if TYPE_CHECKING:
     from ..survey import Sample
 
-__all__ = ["InputDecomposition", "decompose_estimates", "decompose_inputs", "decompose_pairs"]
+__all__ = [
+    "ROLES",
+    "InputDecomposition",
+    "decompose_estimates",
+    "decompose_inputs",
+    "decompose_pairs",
+    "fit_role",
+    "fitted_roles",
+]
+
+PLACEBOS = ("first exchanged", "second exchanged")
+ROLES = ("first", "second", "union", *PLACEBOS)
 
 
 @dataclass(frozen=True)
@@ -301,18 +312,65 @@ def _nested_fits(
     count: Callable[[], Any],
 ) -> list[list[Fit]]:
     """Refits of a, of b, of both and, as placebos, of both with one of them exchanged."""
-    a, b, union = roles
-    seeds = session.seeds
-
-    def counted(fit: Fit) -> Fit:
-        count()
-        return fit
-
-    found = [[counted(laboratory.part(x, seed)) for seed in seeds] for x in (a, b)]
-    # The union starts from what predicts better.
-    losses = [make_estimate(laboratory, "", fits, seeds, {}).validation_cross_entropy for fits in found]
-    base = a if losses[0] <= losses[1] else b
-    found.append([counted(laboratory.union(base, union, seed)) for seed in seeds])
-    for i in exchanged:
-        found.append([counted(laboratory.union((b, a)[i], union, seed, placebo=True)) for seed in seeds])
+    a, b, _ = roles
+    found: list[list[Fit]] = []
+    for role in (*ROLES[:3], *(PLACEBOS[i] for i in exchanged)):
+        base = _better(session, laboratory, a, b) if role == "union" else None
+        found.append([])
+        for seed in session.seeds:
+            found[-1].append(_fit_role(laboratory, roles, role, seed, base))
+            count()
     return found
+
+
+def fitted_roles(placebo: bool | str) -> tuple[str, ...]:
+    """Which of `ROLES` a pair needs with these placebos, parts first."""
+    return (*ROLES[:3], *(PLACEBOS[i] for i in _exchanged(placebo)))
+
+
+def fit_role(session: Session, a: Inputs, b: Inputs, role: str, seed: int) -> Fit:
+    """Fit one of the networks that the nested decomposition of a pair needs, or find it fitted.
+
+    So that many processes that share a ``checkpoint_dir`` can fit them before one decomposes the pair: those of the
+    parts first, of all seeds, for unions and placebos start from the better of the two.
+
+    Parameters
+    ----------
+    session : Session
+        Of the nested estimator, with all seeds, and without cross-fitting.
+    a, b : str or sequence of str
+    role : str
+        One of `ROLES`.
+    seed : int
+        One of the session's.
+
+    Raises
+    ------
+    ValueError
+        If there is no such role, or as `decompose_inputs`.
+    """
+    if role not in ROLES:
+        raise ValueError(f"role: found {role!r}, expected one of {', '.join(ROLES)}")
+    (laboratory,) = session.laboratories
+    roles = _roles(laboratory, a, b)
+    base = _better(session, laboratory, a, b) if role == "union" else None
+    return _fit_role(laboratory, roles, role, seed, base)
+
+
+def _better(session: Session, laboratory: Laboratory, a: Inputs, b: Inputs) -> Inputs:
+    """What predicts better, which the union starts from."""
+    losses = []
+    for inputs in (a, b):
+        fits = [laboratory.part(inputs, seed) for seed in session.seeds]
+        losses.append(make_estimate(laboratory, "", fits, session.seeds, {}).validation_cross_entropy)
+    return a if losses[0] <= losses[1] else b
+
+
+def _fit_role(laboratory: Laboratory, roles: tuple[Inputs, ...], role: str, seed: int, base: Inputs | None) -> Fit:
+    a, b, union = roles
+    if role in ("first", "second"):
+        return laboratory.part(a if role == "first" else b, seed)
+    if role in PLACEBOS:
+        return laboratory.union((b, a)[PLACEBOS.index(role)], union, seed, placebo=True)
+    assert base is not None
+    return laboratory.union(base, union, seed)

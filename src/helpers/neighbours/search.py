@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checks import is_whole
+from ..checks import check_count, is_whole
 from ..cores import available_cores
 from ..progress import progress_bar
 from .candidates import BACKENDS, Backend, Block
@@ -79,6 +79,7 @@ def nearest_neighbours(
     exclude_self: bool = True,
     reference_id: np.ndarray | None = None,
     query_id: np.ndarray | None = None,
+    first: int = 0,
     backend: str = "auto",
 ) -> Neighbours:
     """Find the k nearest reference galaxies of each query galaxy by exhaustive search.
@@ -101,6 +102,9 @@ def nearest_neighbours(
         Identifiers that say which query galaxy is which reference galaxy; no two reference galaxies may share one.
         Without them a reference galaxy with exactly the same vector is taken for the query itself: that of the same row
         number where there is one, else the first.
+    first : int, default 0
+        Where `query` is a part of a larger one: the row at which it begins there. Parts then give what the whole would
+        have given.
     backend : {"auto", "numpy", "faiss", "torch"}
         What proposes candidates; the answer is the same. ``auto`` takes torch where there is a GPU and
         enough to do, else numpy, on all cores or as many as the variable ``OMP_NUM_THREADS`` says.
@@ -113,8 +117,9 @@ def nearest_neighbours(
     ------
     ValueError
         If shapes disagree, values are not finite, k exceeds the reference, a `reference_id` repeats, or the backend is
-        unknown.
+        unknown, or `first` is no row number.
     """
+    check_count("first", first)
     reference, query = _checked("reference", reference), _checked("query", query)
     if reference.shape[1] != query.shape[1]:
         raise ValueError(f"query: found {query.shape[1]} dimensions, expected the reference's {reference.shape[1]}")
@@ -144,7 +149,7 @@ def nearest_neighbours(
         if reference_id is not None and query_id is not None:
             itself = np.asarray(reference_id)[index] == np.asarray(query_id[rows])[:, None]
         else:
-            itself = _twins(reference, query, centre, rows, distance, index)
+            itself = _twins(reference, query[rows], centre, first + rows.start, distance, index)
         # Drop one match per galaxy, or the farthest neighbour where there is none.
         keep = np.arange(k + 1) != np.where(itself.any(axis=1), itself.argmax(axis=1), k)[:, None]
         found.distance[rows], found.index[rows] = distance[keep].reshape(-1, k), index[keep].reshape(-1, k)
@@ -199,13 +204,13 @@ def _centred(values: np.ndarray, centre: np.ndarray) -> np.ndarray:
 
 
 def _twins(
-    reference: np.ndarray, query: np.ndarray, centre: np.ndarray, rows: slice, distance: np.ndarray, index: np.ndarray
+    reference: np.ndarray, query: np.ndarray, centre: np.ndarray, first: int, distance: np.ndarray, index: np.ndarray
 ) -> np.ndarray:
     """Which neighbours have the query's own vector; of several, only that of the query's row if it is one of them."""
-    number = np.arange(rows.start, rows.stop)
-    same = np.zeros(len(number), dtype=bool)
-    beside = _centred(reference[rows], centre)
-    same[: len(beside)] = (beside == _centred(query[rows], centre)[: len(beside)]).all(axis=1)
+    number = first + np.arange(len(query))
+    same = np.zeros(len(query), dtype=bool)
+    beside = _centred(reference[first : first + len(query)], centre)
+    same[: len(beside)] = (beside == _centred(query, centre)[: len(beside)]).all(axis=1)
     return np.where(same[:, None], index == number[:, None], distance == 0)
 
 

@@ -475,7 +475,7 @@ pd.DataFrame(
 # %%
 checkpoints = this_run.scratch("checkpoints")
 if scheduler:
-    from helpers.grid import train_models
+    from helpers.grid.models import train_models
 
     every = {
         f"{name} of {where}": (samples[where], name)

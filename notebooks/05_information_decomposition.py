@@ -196,7 +196,7 @@ options = {
 def decomposed(galaxies, pairs, seeds):
     """Decompose pairs of inputs, with a placebo of the second, whoever trains the networks."""
     if scheduler:
-        from helpers.grid import fit_pairs
+        from helpers.grid.models import fit_pairs
 
         of_fits = {name: value for name, value in options.items() if name != "reuse"}
         fit_pairs(

@@ -22,7 +22,7 @@ from tests.conftest import ROOT
 from tests.grid_tasks import noted
 
 N_TASKS = 8
-PATIENCE = 60.0  # seconds: the machine may be busy
+PATIENCE = 120.0  # seconds: the machine may be busy
 HEAD = f"from helpers.grid import Task, run_grid\nfrom tests import grid_tasks\nn = {N_TASKS}\n"
 # Each in a folder of its own, so that the same settings are noted in different files.
 NUMBERS = f"""{HEAD}
@@ -74,7 +74,7 @@ def interrupted(process: subprocess.Popen) -> bool:
     """Whether a process has ended, some seconds after one more signal."""
     os.killpg(process.pid, signal.SIGINT)
     try:
-        process.wait(10)
+        process.wait(30)  # another signal meanwhile would disturb the closing of its workers
     except subprocess.TimeoutExpired:
         return False
     return True

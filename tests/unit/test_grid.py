@@ -22,17 +22,8 @@ from distributed import Client
 
 import helpers.grid.tasks
 from helpers.causal import local_test
-from helpers.grid import (
-    GridError,
-    Task,
-    clients,
-    local_test_in_chunks,
-    map_chunks,
-    nearest_neighbours_in_chunks,
-    open_client,
-    run_grid,
-    running,
-)
+from helpers.grid import GridError, Task, clients, map_chunks, open_client, run_grid, running
+from helpers.grid.catalogues import local_test_in_chunks, nearest_neighbours_in_chunks
 from helpers.neighbours import nearest_neighbours
 from tests import grid_tasks
 from tests.grid_tasks import noted

@@ -9,8 +9,7 @@ import pandas as pd
 import pytest
 
 from helpers.contrastive import fitting, train
-from helpers.grid import fit_pairs, train_models
-from helpers.grid.models import fit_stored, pair_tasks
+from helpers.grid.models import fit_pairs, fit_stored, pair_tasks, train_models
 from helpers.information import decompose_pairs, laboratory
 from helpers.survey import Sample
 

@@ -22,8 +22,15 @@ from tests.conftest import ROOT
 from tests.grid_tasks import noted
 
 N_TASKS = 8
-PATIENCE = 120.0  # seconds: the machine may be busy
-HEAD = f"from helpers.grid import Task, run_grid\nfrom tests import grid_tasks\nn = {N_TASKS}\n"
+PATIENCE = 60.0  # seconds: the machine may be busy
+# What a shell starts in the background ignores Ctrl-C, and so would all that the tests start there.
+HEAD = f"""
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from helpers.grid import Task, run_grid
+from tests import grid_tasks
+n = {N_TASKS}
+"""
 # Each in a folder of its own, so that the same settings are noted in different files.
 NUMBERS = f"""{HEAD}
 settings = {{"runs": "runs", "delay": 0.4}}
@@ -74,7 +81,7 @@ def interrupted(process: subprocess.Popen) -> bool:
     """Whether a process has ended, some seconds after one more signal."""
     os.killpg(process.pid, signal.SIGINT)
     try:
-        process.wait(30)  # another signal meanwhile would disturb the closing of its workers
+        process.wait(15)  # another signal meanwhile would disturb the closing of its workers
     except subprocess.TimeoutExpired:
         return False
     return True

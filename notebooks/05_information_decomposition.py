@@ -1213,7 +1213,7 @@ agree = apart <= np.maximum(0.01, np.abs(adding_each) / 3)
 seconds = runs.groupby("estimator")["training_seconds"].mean()
 faster = seconds["separate"] / seconds["amortised"]
 print(
-    f"{len(behind)} inputs, {runs['seed'].nunique()} seeds of each: cross-entropy {behind.mean():+.3f} nats ({behind.min():+.3f} to {behind.max():+.3f}), in 1/{faster:.0f} of the time;\n"
+    f"{len(behind)} inputs, {runs['seed'].nunique()} seeds of each: cross-entropy {behind.mean():+.3f} nats\n({behind.min():+.3f} to {behind.max():+.3f}), in 1/{faster:.0f} of the time;\n"
     f"conditional information within 0.01 nats or a third in {agree.sum()} of {agree.size},\nfarthest apart {apart.max():.3f} nats"
 )
 origin = study["provenance"]["untouched"]
@@ -1390,7 +1390,7 @@ claims = {
 pd.Series(claims, name=f"nats, {pictures_of}").to_frame()
 
 # %% [markdown]
-# In the mock these claims were partly planted, for its graph lets shapes matter: what the table says is whether the instrument finds them with the training galaxies at hand. **(a)** Images add to photometry, beyond the placebo and beyond the luck of galaxies and refits, and shapes add more. But pointwise synergy is what only the shapes show here: that of the images is below zero, as it is for anything that adds little. **(b)** The infrared adds less once images are seen than when photometry is all there is: they stand in for about half of it. How much of that is the images' doing leans on how well their network was trained: an untrained one leaves everything to be added. **(c)** A half-light radius in a second, bluer band adds some hundredths of a nat to the same radius in another; a Sérsic index adds nothing that we can see.
+# In the mock these claims were partly planted, for its graph lets shapes matter: what the table says is whether the instrument finds them with the training galaxies at hand. **(a)** Images add to photometry, beyond the placebo and beyond the luck of galaxies and refits, and shapes add more. But pointwise synergy is what only the shapes show here: that of the images is below zero, as it is for anything that adds little. **(b)** The infrared adds less once images are seen than when photometry is all there is: they stand in for a part of it. How much of that is the images' doing leans on how well their network was trained: an untrained one leaves everything to be added. **(c)** A half-light radius in a second, bluer band adds some hundredths of a nat to the same radius in another; a Sérsic index adds nothing that we can see.
 # On real galaxies none of the three was asked here, for this catalogue has no images; with a sample that has them the same cells answer.
 #
 # ## Check yourself

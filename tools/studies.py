@@ -91,14 +91,16 @@ def mock(n_galaxies: int) -> Sample:
 
 def code_of(*functions: Callable[..., Any]) -> list[str]:
     """Code of functions without comments and docstrings, so that mending a sentence makes nothing anew."""
-    found = []
-    for function in functions:
-        definition = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
-        assert isinstance(definition, ast.FunctionDef)
-        if ast.get_docstring(definition) is not None:
-            del definition.body[0]
-        found.append(ast.unparse(definition))
-    return found
+    return [_code_of_one(function) for function in functions]
+
+
+@cache
+def _code_of_one(function: Callable[..., Any]) -> str:
+    definition = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
+    assert isinstance(definition, ast.FunctionDef)
+    if ast.get_docstring(definition) is not None:
+        del definition.body[0]
+    return ast.unparse(definition)
 
 
 def write_result(path: Path, result: Any) -> None:

@@ -138,18 +138,17 @@ def local_test(
         for name in LocalTest.__dataclass_fields__
     }
     for queries, known in columns.patterns():
-        part = _one_pattern(columns, queries, known, rows, seed, first)
+        part = _one_pattern(columns, queries, known, rows, seed, first // at_once)
         for values, found in zip(fields.values(), part, strict=True):
             values[:, queries] = found
     return LocalTest(**({name: values[:, 0] for name, values in fields.items()} if np.ndim(query) == 1 else fields))
 
 
 def _one_pattern(
-    columns: Columns, queries: Integers, known: Mask, rows: Integers, seed: int, first: int
+    columns: Columns, queries: Integers, known: Mask, rows: Integers, seed: int, before: int
 ) -> Iterator[NDArray[Any]]:
-    """Fields of the test, [n_query, n_queries], for queries that the same galaxies know."""
+    """Fields of the test, [n_query, n_queries], for queries that the same galaxies know, after so many blocks."""
     values = np.concatenate([columns.target[:, None], columns.queries[:, queries]], axis=1)
-    before = first // block_size(rows.shape[1])
 
     def block(index: Integers, number: int) -> tuple[NDArray[Any], ...]:
         m, q, taking_part, n_removed = local_residuals(values, columns, known, index)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import minimize
-from scipy.special import log_softmax, logsumexp
+from scipy.special import log_softmax
 
 __all__ = ["Calibration", "calibrate"]
 
@@ -65,17 +65,23 @@ def calibrate(log_probability: np.ndarray, label: np.ndarray, prior: np.ndarray)
         at all where that does not lower the cross-entropy.
     """
     logits, rows = log_softmax(np.asarray(log_probability, dtype=np.float64), axis=1), np.arange(len(label))
-    prior_of_label = prior[label]
+    below = logits - logits.max(axis=1, keepdims=True)
+    below_at_label, prior_of_label = below[rows, label], prior[label]
 
-    def cross_entropy(logarithms: np.ndarray) -> float:
-        scaled = logits / np.exp(logarithms[0])
-        own = np.exp(scaled[rows, label] - logsumexp(scaled, axis=1))
-        share = np.exp(logarithms[1])
-        return float(-np.log((1 - share) * own + share * prior_of_label).mean())
+    def cross_entropy(logarithms: np.ndarray) -> tuple[float, np.ndarray]:
+        """Of these logarithms of temperature and contamination, with its slopes."""
+        sharpness, share = np.exp(-logarithms[0]), np.exp(logarithms[1])
+        weights = np.exp(sharpness * below)
+        total = weights.sum(axis=1)
+        own = np.exp(sharpness * below_at_label) / total
+        mixed = (1 - share) * own + share * prior_of_label
+        above_mean = below_at_label - np.einsum("ij,ij->i", weights, below) / total
+        slopes = (sharpness * (1 - share) * own * above_mean, share * (own - prior_of_label))
+        return float(-np.log(mixed).mean()), np.array([(slope / mixed).mean() for slope in slopes])
 
     limit, least = np.log(LARGEST_TEMPERATURE), np.log(0.5 / len(label))
     bounds = [(-limit, limit), (least, np.log(LARGEST_CONTAMINATION))]
     start = np.array([0.0, min(np.log(0.01), bounds[1][1])])
-    found = minimize(cross_entropy, start, bounds=bounds, method="L-BFGS-B")
+    found = minimize(cross_entropy, start, jac=True, bounds=bounds, method="L-BFGS-B")
     uncalibrated = float(-logits[rows, label].mean())
     return Calibration(*np.exp(found.x).tolist()) if found.fun < uncalibrated else Calibration()

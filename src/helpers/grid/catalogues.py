@@ -1,23 +1,27 @@
-"""Neighbours, and tests among them, for catalogues that one process would search for too long."""
+"""Neighbours, tests among them and pictures, for catalogues that take one process too long."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+import pandas as pd
 from distributed import Client
 
 from helpers.causal import LocalTest, local_test
 from helpers.causal.neighbourhoods import block_size
 from helpers.grid.chunks import Rows, map_chunks, opened
 from helpers.neighbours import Neighbours, nearest_neighbours
+from helpers.survey.sdss.cutouts import PLACE, Cutouts, cut_galaxies, fields_of, positions
+from helpers.survey.sdss.patience import Politeness
 
-__all__ = ["local_test_in_chunks", "nearest_neighbours_in_chunks"]
+__all__ = ["cutouts_in_chunks", "local_test_in_chunks", "nearest_neighbours_in_chunks"]
 
-Result = TypeVar("Result", Neighbours, LocalTest)
+Result = TypeVar("Result", Neighbours, LocalTest, Cutouts)
 
 
 def nearest_neighbours_in_chunks(
@@ -114,6 +118,55 @@ def local_test_in_chunks(
 
 def _tests_of(rows: slice, target: np.ndarray, query: np.ndarray, index: np.ndarray, **options: Any) -> LocalTest:
     return local_test(target, query, index[rows], first=rows.start, **options)
+
+
+def cutouts_in_chunks(
+    table: pd.DataFrame,
+    directory: str | Path,
+    *,
+    size: int = 64,
+    chunk: int = 20,
+    client: Client | None = None,
+) -> Cutouts:
+    """Cut galaxies from frames that are at hand; the answer is that of `helpers.survey.sdss.cutouts.cut_galaxies`.
+
+    Fetching is left to one process, which keeps to what the archive asks of a user.
+
+    Parameters
+    ----------
+    table : DataFrame [n]
+        As `cut_galaxies` has it.
+    directory : path
+        Of the frames. All workers have to see it under the same name.
+    size : int, default 64
+    chunk : int, default 20
+        Fields at a time: the frames of each are read once.
+    client : distributed.Client, optional
+
+    Returns
+    -------
+    Cutouts
+
+    Raises
+    ------
+    ValueError
+        As `cut_galaxies` and `map_chunks`.
+    """
+    positions(table, size)
+    rows = list(fields_of(table).values())
+    if not rows:
+        return Cutouts.empty(0, size)
+    order, first = np.concatenate(rows), np.cumsum([0, *map(len, rows)])
+    arrays = {name: table[name].to_numpy()[order] for name in ("ra", "dec", *PLACE)}
+    work = partial(_cutouts_of, directory=str(Path(directory).resolve()), size=size)
+    found = _joined(Cutouts, map_chunks(work, len(rows), chunk=chunk, client=client, arrays={"first": first} | arrays))
+    return Cutouts(*(getattr(found, one.name)[np.argsort(order)] for one in fields(Cutouts)))
+
+
+def _cutouts_of(of_fields: slice, first: np.ndarray, directory: str, size: int, **columns: np.ndarray) -> Cutouts:
+    rows = slice(first[of_fields.start], first[of_fields.stop])
+    table = pd.DataFrame({name: values[rows] for name, values in columns.items()})
+    return cut_galaxies(table, directory, Politeness(), size=size)
 
 
 def _joined(kind: type[Result], parts: Sequence[Result]) -> Result:

@@ -11,6 +11,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,7 +99,8 @@ def build(
     n_rows : int
         Galaxies wanted; the sample is the first `n_rows` of the chunks in their order.
     n_processes : int, optional
-        Default: one for each core that this process may use. 1 makes the chunks in this process.
+        Default: one for each core that this process may use, or for each worker of the backend of joblib that is
+        active. 1 makes the chunks in this process.
     n_chunks : int, optional
         How many chunks can be made at all. Several processes begin chunks that may turn out not to be needed; they
         begin none from this number on. Default: any number can.
@@ -153,7 +155,7 @@ def _make_missing(
     """Make missing chunks until `rows`, which the caller keeps, holds enough; gives number and rows of each."""
     import joblib
 
-    n_processes = n_processes or joblib.cpu_count()
+    n_processes = n_processes or joblib.effective_n_jobs(-1)
     while _contiguous(rows) < n_rows:
         if n_chunks is not None and all(number in rows for number in range(n_chunks)):
             raise ChunkError(
@@ -166,7 +168,7 @@ def _make_missing(
                 yield _make_one(directory, make_chunk, number)
             continue
         # One chunk ahead for each process, so that none waits and few too many are made.
-        with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
+        with _where_to_compute():
             parallel = joblib.Parallel(
                 n_processes, return_as="generator_unordered", pre_dispatch="n_jobs", batch_size=1
             )
@@ -179,6 +181,15 @@ def _make_missing(
                     "memory. What is finished is kept: call again, perhaps with fewer processes",
                     first,
                 ) from None
+
+
+def _where_to_compute() -> AbstractContextManager[Any]:
+    """The backend of joblib that the caller chose, such as dask; by default processes of one thread each."""
+    import joblib
+
+    if isinstance(joblib.parallel.get_active_backend()[0], joblib.parallel.LokyBackend):
+        return joblib.parallel_config(backend="loky", inner_max_num_threads=1)
+    return nullcontext()
 
 
 def _next_chunks(rows: dict[int, int], n_rows: int, n_processes: int, n_chunks: int | None) -> Iterator[int]:

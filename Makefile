@@ -8,14 +8,14 @@ GRID := $(if $(SCHEDULER),--scheduler $(SCHEDULER)) $(if $(JOBS),--workers $(JOB
 VENV := .venv
 BIN := $(VENV)/bin
 CHAPTERS := $(basename $(notdir $(sort $(wildcard notebooks/[0-9][0-9]_*.py))))
-LIBRARY := $(shell find src/helpers -name '*.py' -o -name '*.yaml')
+LIBRARY := $(shell find src/helpers -name '*.py' -o -name '*.yaml' -o -path '*/stored/*.json')
 EXECUTED := _build/executed/$(PROFILE)
 # The published book has the plain names; every other profile has folders of its own.
 SUFFIX := $(if $(filter-out book,$(PROFILE)),-$(PROFILE))
 STAGE := _build/stage$(SUFFIX)
 HTML := _build/book$(SUFFIX)
 
-.PHONY: help book chapter smoke test serve field full study independence information tuples sync lint bench bench-survey clean
+.PHONY: help book chapter smoke test serve field full study independence information tuples scale bundle check-bundle sync lint bench bench-survey clean
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 
@@ -54,8 +54,17 @@ independence: $(VENV)/.stamp ## of these, rejection rates of chapter 4 in hundre
 information: $(VENV)/.stamp ## of these, estimates of chapter 5 against known truths, an hour
 	$(BIN)/python tools/full.py $(GRID) information
 
+scale: $(VENV)/.stamp ## time and memory of each step as samples grow; needs a quiet computer, half an hour
+	$(BIN)/python tools/scale_study.py
+
 tuples: $(VENV)/.stamp ## of these, all 29 pairs of inputs at profile full, in hours
 	$(BIN)/python tools/full.py $(GRID) tuples
+
+bundle: $(HTML)/.built ## make data/bundle, what the published run computed, which chapters read that are opened alone
+	$(BIN)/python tools/bundle.py --profile $(PROFILE)
+
+check-bundle: $(VENV)/.stamp ## compare data/bundle and the stored studies with their checksums
+	$(BIN)/python tools/bundle.py --check
 
 sync: $(VENV)/.stamp ## regenerate notebooks/*.ipynb from notebooks/*.py
 	$(BIN)/python tools/notebooks.py

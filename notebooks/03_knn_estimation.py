@@ -750,17 +750,16 @@ for key in shown:
 
 # %%
 for where, name in latents:
-    stored = {
-        "test_index": found[(where, name), "test"].first(k).index,
-        "train_index": found[(where, name), "train"].first(k).index,
-    }
     # Positions in the whole training split, also where galaxies without S were left out.
     kept = np.flatnonzero(
         np.isin(samples[where].rows("train"), rows_of((where, name), "train"))
     )
-    stored = {part: kept[index] for part, index in stored.items()}
-    for part in ("test", "train"):
-        stored[f"{part}_row"] = rows_of((where, name), part)
+    stored = {
+        "test_index": kept[found[(where, name), "test"].first(k).index].astype(
+            np.int32
+        ),
+        "test_row": rows_of((where, name), "test"),
+    }
     for prefix in prefixes[where, name]:
         this_run.save(f"{prefix}neighbours_{name}.npz", stored)
 

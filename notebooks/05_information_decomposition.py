@@ -1185,7 +1185,7 @@ for axis in axes[-3:]:
 plt.show()
 
 # %% [markdown]
-# Where single columns are stretched, one column is bent by another or tails are heavy, networks find what there is. Of spirals in 16 columns they find a half to three quarters. No estimate is safe against every shape; that several agree makes one credible. Neighbours fail in many columns, the copula where the joint shape is not Gaussian, trees where the mass is a precise combination of columns.
+# Where single columns are stretched, one column is bent by another or tails are heavy, networks find what there is. Of spirals in 16 columns they find between two fifths and three quarters. No estimate is safe against every shape; that several agree makes one credible. Neighbours fail in many columns, the copula where the joint shape is not Gaussian, trees where the mass is a precise combination of columns.
 #
 # ### One network for all subsets
 #

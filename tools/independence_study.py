@@ -87,7 +87,7 @@ def study(plan: Plan | None = None, *, result: Path = RESULT) -> Study:
             form, n_dimensions, correlation = (one.task.settings[name] for name in NAMES)
             forks[form, n_dimensions, correlation] += one.found
         rows = [_summary(*combination, forks[combination]) for combination in combinations]
-        return {"rows": rows, "provenance": origin}
+        return {"rows": rows, "provenance": origin | {"seconds": sum(one.seconds for one in outcomes)}}
 
     return Study("independence", tuple(tasks), assemble, result)
 

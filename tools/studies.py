@@ -16,13 +16,28 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import psutil
+import torch
+
+from helpers.cores import available_cores
 from helpers.grid import GridReport, Outcome, Task, run_grid
 from helpers.grid.computing import result_path
 from helpers.runs import atomic_path
 from helpers.survey import Sample, load_sample
 from tools.project import ROOT
 
-__all__ = ["STORED", "Study", "code_of", "mock", "provenance", "run_studies", "write_result"]
+__all__ = [
+    "STORED",
+    "Study",
+    "code_of",
+    "commit",
+    "computer",
+    "mock",
+    "provenance",
+    "run_studies",
+    "today",
+    "write_result",
+]
 
 STORED = ROOT / "src" / "helpers" / "stored"
 
@@ -110,15 +125,45 @@ def write_result(path: Path, result: Any) -> None:
 
 
 def provenance(command: str, plan: Any) -> dict[str, Any]:
-    """What every result says of itself: command, commit, date, system, torch and plan, a dataclass."""
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    """What every result says of itself: command, commit, date, computer, torch and plan, a dataclass."""
     return {
         "command": command,
-        "commit": commit.stdout.strip() or "not on record",
-        "date": datetime.now(UTC).date().isoformat(),
-        "system": f"{platform.system()} {platform.machine()}",
+        "commit": commit(),
+        "date": today(),
+        "computer": computer(),
         "torch": version("torch"),
         "plan": asdict(plan),
     }
+
+
+def commit() -> str:
+    """Commit of this repository, with ``-dirty`` where files that it holds have been edited since."""
+    found = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    return found.stdout.strip() or "not on record"
+
+
+def today() -> str:
+    """Date in UTC, as ISO has it."""
+    return datetime.now(UTC).date().isoformat()
+
+
+def computer() -> dict[str, Any]:
+    """Processor, cores that work is spread over, memory and system; its GPU, where it has one."""
+    found = {
+        "processor": _processor(),
+        "cores": available_cores(),
+        "memory_gigabytes": round(psutil.virtual_memory().total / 2**30),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+    }
+    return found | ({"gpu": torch.cuda.get_device_name()} if torch.cuda.is_available() else {})
+
+
+def _processor() -> str:
+    """Name of the processor, by Linux's own list where there is one."""
+    listed = Path("/proc/cpuinfo")
+    lines = listed.read_text(encoding="utf-8").splitlines() if listed.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()

@@ -1,4 +1,6 @@
-"""All 29 pairs of inputs on 20,000 mock galaxies, each network trained once however many pairs need it.
+"""All 29 pairs of inputs, and shapes in pairs of bands, on 20,000 mock galaxies.
+
+Each network is trained once however many pairs need it.
 
 The result is one file, ``src/helpers/stored/tuples_study.json``: what each pair's parts are for all galaxies and by
 class, and along mass, magnitude and redshift.
@@ -28,7 +30,14 @@ from helpers.information.decomposition import Decomposition
 from helpers.information.estimators import Session, open_session
 from helpers.information.laboratory import Inputs
 from helpers.information.pairs import fit_role
-from helpers.information.tuples import IMAGE_BAND_TUPLES, MODALITY_TUPLES, PHOTOMETRIC_BAND_TUPLES, InformationTuple
+from helpers.information.tuples import (
+    FEATURE_QUANTITIES,
+    IMAGE_BAND_TUPLES,
+    MODALITY_TUPLES,
+    PHOTOMETRIC_BAND_TUPLES,
+    InformationTuple,
+    feature_tuples,
+)
 from helpers.runs import profile_settings
 from helpers.star_formation import star_formation_class
 from helpers.survey import Sample
@@ -41,7 +50,11 @@ __all__ = ["Plan", "bands_once", "fit_bands_once", "fit_once", "pair_once", "stu
 RESULT = STORED / "tuples_study.json"
 FITS = ROOT / "runs" / "fits"  # shared by all workers
 ALONG = {"mass": "lgm_tot_p50", "r magnitude": "petroMag_r", "redshift": "z"}
-BANDS = {"photometric band": PHOTOMETRIC_BAND_TUPLES, "image band": IMAGE_BAND_TUPLES}
+BANDS: dict[str, Callable[[Sample], Sequence[InformationTuple]]] = {
+    "photometric band": lambda sample: PHOTOMETRIC_BAND_TUPLES,
+    "image band": lambda sample: IMAGE_BAND_TUPLES,
+    "feature": lambda sample: [one for name in FEATURE_QUANTITIES for one in feature_tuples(sample, name)],
+}
 
 BLOCKS = ("information", "information_images", "information_amortised")
 
@@ -81,8 +94,8 @@ def study(plan: Plan | None = None, *, device: str = "cpu", result: Path = RESUL
     device : str, default "cpu"
         ``"cuda"`` for workers that have a GPU.
     result : path
-        The file: ``pairs``, rows of each quantity by tuple and class; ``along``, the same in bins of mass, magnitude
-        and redshift; ``fits``, the steps of every network; ``provenance``.
+        The file: ``pairs``, rows of each quantity by tuple and class; ``along``, those of pairs of modalities in bins
+        of mass, magnitude and redshift; ``fits``, the steps of every network; ``provenance``.
     """
     plan = plan or Plan()
     tasks = list(_modality_tasks(plan, device)) if "modality" in plan.kinds else []
@@ -122,7 +135,7 @@ def _modality_tasks(plan: Plan, device: str) -> Iterator[Task]:
 
 
 def _band_tasks(plan: Plan, kind: str, device: str) -> Iterator[Task]:
-    """An amortised network of each seed, then all divisions."""
+    """An amortised network of each seed, then all pairs."""
     fits = [
         Task(
             f"tuples: {kind}s, seed {seed}",
@@ -153,7 +166,7 @@ def _options(plan: Plan, device: str, *functions: Callable[..., Any]) -> Setting
     return {
         "code": (*INGREDIENTS, "information", "contrastive", "inputs.py", "survey/sample.py", "star_formation.py"),
         "gpus": int(device == "cuda"),
-        "depends": [settings, code_of(*functions), ALONG, version("torch")],
+        "depends": [settings, code_of(*functions, _records), ALONG, version("torch")],
     }
 
 
@@ -167,9 +180,9 @@ def fit_once(a: Inputs, b: Inputs, role: str, seed: int, n_galaxies: int, **sess
 
 
 def fit_bands_once(kind: str, seed: int, n_galaxies: int, **session: Any) -> dict[str, Any]:
-    """Fit the amortised network of all divisions of the bands of one kind, and keep it."""
+    """Fit the amortised network of all pairs of one kind, and keep it."""
     sample = _bands_of(kind, n_galaxies)
-    inputs = list(distinct_inputs(BANDS[kind], sample).values())
+    inputs = list(distinct_inputs(BANDS[kind](sample), sample).values())
     fits = _session(sample, "amortised", **session).laboratories[0].amortised(inputs, seed)
     return {"fits": [{"first": kind, "second": None, "role": "all", "seed": seed, "best_step": fits[0].best_step}]}
 
@@ -178,15 +191,15 @@ def pair_once(pair: str, n_bootstrap: int, n_galaxies: int, **options: Any) -> d
     """Decompose a pair of modalities, whose networks have been fitted."""
     one, sample = _modality(pair), mock(n_galaxies)
     found = decompose_pairs(sample, {pair: (one.first, one.second)}, placebo="second", checkpoint_dir=FITS, **options)
-    return _rows_of(found, sample, n_bootstrap)
+    return _rows_of(found, sample, n_bootstrap, along=True)
 
 
 def bands_once(kind: str, n_bootstrap: int, n_galaxies: int, **options: Any) -> dict[str, Any]:
-    """Decompose all divisions of the bands of one kind, whose networks have been fitted."""
+    """Decompose all pairs of one kind, whose networks have been fitted."""
     sample = _bands_of(kind, n_galaxies)
-    inputs = distinct_inputs(BANDS[kind], sample)
+    inputs = distinct_inputs(BANDS[kind](sample), sample)
     estimates = estimate_inputs(sample, inputs, estimator="amortised", checkpoint_dir=FITS, **options)
-    return _rows_of(compose(BANDS[kind], estimates, sample), sample, n_bootstrap)
+    return _rows_of(compose(BANDS[kind](sample), estimates, sample), sample, n_bootstrap)
 
 
 def _session(sample: Sample, estimator: str, **session: Any) -> Session:
@@ -196,24 +209,29 @@ def _session(sample: Sample, estimator: str, **session: Any) -> Session:
 
 
 def _bands_of(kind: str, n_galaxies: int) -> Sample:
-    """The mock, of which photometry is decomposed without its pictures."""
-    return replace(mock(n_galaxies), images=None) if kind == "photometric band" else mock(n_galaxies)
+    """The mock, of which columns are decomposed without its pictures."""
+    return mock(n_galaxies) if kind == "image band" else replace(mock(n_galaxies), images=None)
 
 
 def _modality(name: str) -> InformationTuple:
     return next(one for one in MODALITY_TUPLES if one.name == name)
 
 
-def _rows_of(found: Mapping[str, Decomposition], sample: Sample, n_bootstrap: int) -> dict[str, Any]:
-    """Rows of all quantities by class and along the properties of galaxies; null where there is no number."""
+def _rows_of(
+    found: Mapping[str, Decomposition], sample: Sample, n_bootstrap: int, *, along: bool = False
+) -> dict[str, Any]:
+    """Rows of all quantities by class and, if asked for, along properties of galaxies; null where there is none."""
     classes = star_formation_class(sample.catalog["specsfr_tot_p50"])
-    pairs = decomposition_table(found, classes, bootstrap=n_bootstrap)
-    along = []
-    for name, one in found.items():
-        for words, column in ALONG.items():
-            table = running_components(one, sample.catalog[column], bootstrap=n_bootstrap)
-            along.append(table.assign(tuple=name, by=words))
-    as_rows = [
-        table.astype(object).where(table.notna(), None).to_dict("records") for table in (pairs, pd.concat(along))
-    ]
-    return dict(zip(("pairs", "along"), as_rows, strict=True))
+    tables = {"pairs": decomposition_table(found, classes, bootstrap=n_bootstrap)}
+    if along:
+        tables["along"] = pd.concat(
+            running_components(one, sample.catalog[column], bootstrap=n_bootstrap).assign(tuple=name, by=words)
+            for name, one in found.items()
+            for words, column in ALONG.items()
+        )
+    return {name: _records(table) for name, table in tables.items()}
+
+
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows of a table to the sixth decimal, which is far beyond what is known of them."""
+    return table.round(6).astype(object).where(table.notna(), None).to_dict("records")

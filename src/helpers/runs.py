@@ -29,6 +29,7 @@ import pandas as pd
 import yaml
 
 __all__ = [
+    "BUNDLE",
     "WRITE_FAULTS",
     "ArtifactError",
     "Run",
@@ -40,6 +41,7 @@ __all__ = [
     "open_run",
     "profile_settings",
     "project_root",
+    "sidecar",
     "stored_result",
 ]
 
@@ -47,6 +49,8 @@ Config = TypeVar("Config")
 
 # What keeps a file from being written, and says nothing of one that is read.
 WRITE_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
+
+BUNDLE = Path("data", "bundle")
 
 PROFILES = ("smoke", "book", "full", "paper")
 
@@ -280,7 +284,10 @@ _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def _write_table(frame: pd.DataFrame, path: Path) -> None:
-    frame.to_parquet(path)
+    # Bytes of equal rank side by side, a third smaller for numbers of which no two are alike.
+    numbers = [str(name) for name, kind in frame.dtypes.items() if kind.kind == "f"]
+    others = [str(name) for name in frame.columns if str(name) not in numbers]
+    frame.to_parquet(path, compression="zstd", use_dictionary=others, use_byte_stream_split=numbers)
 
 
 def _write_arrays(arrays: Mapping[str, np.ndarray], path: Path) -> None:
@@ -360,9 +367,15 @@ class Run:
     parameters: dict[str, Any]
     code: str = field(init=False)
     read: dict[str, str] = field(default_factory=dict)
+    _told: set[str] = field(default_factory=set, init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.code = self._fingerprint(self.chapter)
+
+    @property
+    def bundled(self) -> Path:
+        """Folder of the run of this name that comes with the book; there may be none."""
+        return _bundle(self.directory.parent.parent) / "runs" / self.directory.name
 
     def path(self, name: str) -> Path:
         """Path of this chapter's own artifact `name`."""
@@ -399,7 +412,7 @@ class Run:
             _FORMATS[suffix][0](value, temporary)
         # The sidecar comes second: killed in between, the old sidecar's checksum no longer fits and
         # the artifact counts as missing.
-        with atomic_path(_sidecar(target)) as temporary:
+        with atomic_path(sidecar(target)) as temporary:
             _write_json(
                 {
                     "chapter": self.chapter,
@@ -420,6 +433,9 @@ class Run:
     def load(self, name: str) -> Any:
         """Read an artifact, refusing one that is missing, half written or stale.
 
+        One of a chapter of which this run has nothing is read from the bundle that comes with the book, where that
+        holds it. Code that has changed since is then no reason to refuse it, and is told.
+
         Parameters
         ----------
         name : str
@@ -439,16 +455,37 @@ class Run:
             raise ValueError(
                 f"name: found {name!r}, expected '<chapter>/<file>' with a chapter among {', '.join(ROOMS)}"
             )
-        target = self.directory / name
-        self.read[name] = self._check(name, target)
+        self.read[name] = self.check(name)
+        target = self._place(name)
+        if target.is_relative_to(self.bundled):
+            self._tell(f"what this run has not computed is read from {BUNDLE}, {_origin(self.bundled.parent.parent)}")
         return _FORMATS[target.suffix][1](target)
 
-    def _check(self, name: str, target: Path) -> str:
-        """Return the artifact's sha256, or raise what is wrong with it."""
-        if not target.is_file() or not _sidecar(target).is_file():
+    def _tell(self, words: str) -> None:
+        """Say something to the reader, once."""
+        if words not in self._told:
+            print(words)
+            self._told.add(words)
+
+    def _place(self, name: str) -> Path:
+        """Where an artifact lies: in the run or, if the run has nothing of that chapter, in the bundle."""
+        own, bundled = self.directory / name, self.bundled / name
+        begun = own.parent.is_dir() and any(file.is_file() for file in own.parent.iterdir())
+        return bundled if bundled.is_file() and not begun else own
+
+    def check(self, name: str) -> str:
+        """SHA-256 of an artifact that `load` would read.
+
+        Raises
+        ------
+        ArtifactError
+            As `load`.
+        """
+        target = self._place(name)
+        if not target.is_file() or not sidecar(target).is_file():
             raise self._refusal(name, "it does not exist")
         try:
-            record = json.loads(_sidecar(target).read_text(encoding="utf-8"))
+            record = json.loads(sidecar(target).read_text(encoding="utf-8"))
             record = {key: record[key] for key in ("chapter", "parameters", "code", "inputs", "sha256")}
         except (json.JSONDecodeError, KeyError, TypeError):
             raise self._refusal(name, "the record beside it is damaged") from None
@@ -458,13 +495,16 @@ class Run:
             here, there = self.parameters.get(key), record["parameters"].get(key)
             if here != there:
                 raise self._refusal(name, f"it was made with {key}={there!r}, and this run has {key}={here!r}")
-        if record["code"] != self._fingerprint(record["chapter"]):
+        changed = record["code"] != self._fingerprint(record["chapter"])
+        if changed and target.is_relative_to(self.bundled):
+            self._tell(f"the code of {record['chapter']} has changed since the bundle was made")
+        elif changed:
             rooms = ", ".join(ROOMS[record["chapter"]])
             raise self._refusal(
                 name, f"the code that made it has changed since (helpers: {rooms}; its settings; or its notebook)"
             )
         for source, sha256 in record["inputs"].items():
-            current = self._check(source, self.directory / source)
+            current = self.check(source)
             if current != sha256:
                 raise self._refusal(name, f"it was made from another version of {source}")
         return record["sha256"]
@@ -489,8 +529,25 @@ def _notebook_folder(root: Path) -> Path:
     return Path.cwd() if any(Path.cwd().glob("01_*.ipynb")) else root / "notebooks"
 
 
-def _sidecar(path: Path) -> Path:
+def sidecar(path: Path) -> Path:
+    """The record beside an artifact."""
     return path.with_name(path.name + ".json") if path.suffix != ".json" else path.with_suffix(".meta.json")
+
+
+def _bundle(root: Path) -> Path:
+    """Folder of the bundle: below the root of the runs or, where these are kept elsewhere, below that of the book."""
+    here = Path.cwd()
+    book = next((folder for folder in (here, *here.parents) if (folder / "_toc.yml").is_file()), root)
+    return next((folder / BUNDLE for folder in (root, book) if (folder / BUNDLE).is_dir()), root / BUNDLE)
+
+
+def _origin(bundle: Path) -> str:
+    """Commit and day of a bundle, in words."""
+    try:
+        record = json.loads((bundle / "bundle.json").read_text(encoding="utf-8"))
+        return f"made at commit {record['commit']} on {record['date']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "which does not say where it comes from"
 
 
 @cache

@@ -65,7 +65,7 @@ def calibrate(log_probability: np.ndarray, label: np.ndarray, prior: np.ndarray)
         at all where that does not lower the cross-entropy.
     """
     logits, rows = log_softmax(np.asarray(log_probability, dtype=np.float64), axis=1), np.arange(len(label))
-    below = logits - logits.max(axis=1, keepdims=True)
+    below = np.maximum(logits - logits.max(axis=1, keepdims=True), -1e4)  # finite where a probability is zero
     below_at_label, prior_of_label = below[rows, label], prior[label]
 
     def cross_entropy(logarithms: np.ndarray) -> tuple[float, np.ndarray]:

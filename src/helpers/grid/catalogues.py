@@ -130,7 +130,8 @@ def cutouts_in_chunks(
 ) -> Cutouts:
     """Cut galaxies from frames that are at hand; the answer is that of `helpers.survey.sdss.cutouts.cut_galaxies`.
 
-    Fetching is left to one process, which keeps to what the archive asks of a user.
+    Fetching is left to one process, which keeps to what the archive asks of a user. The workers share the time, not
+    the memory: all pictures come back to the caller, 82 kB of each galaxy at the default size.
 
     Parameters
     ----------

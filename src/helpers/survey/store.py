@@ -121,6 +121,8 @@ def build(
         galaxies.
     OSError
         If the folder cannot be made or read.
+    Exception
+        What a backend of the caller's raises for a worker that was killed.
     ValueError
         If a number is not a positive whole number.
     """
@@ -184,10 +186,14 @@ def _make_missing(
 
 
 def _where_to_compute() -> AbstractContextManager[Any]:
-    """The backend of joblib that the caller chose, such as dask; by default processes of one thread each."""
+    """The backend of joblib that the caller chose, such as dask; by default processes of one thread each.
+
+    Threads of one process would set the number of each other's threads.
+    """
     import joblib
 
-    if isinstance(joblib.parallel.get_active_backend()[0], joblib.parallel.LokyBackend):
+    backend = joblib.parallel.get_active_backend()[0]
+    if getattr(backend, "uses_threads", False) or isinstance(backend, joblib.parallel.LokyBackend):
         return joblib.parallel_config(backend="loky", inner_max_num_threads=1)
     return nullcontext()
 

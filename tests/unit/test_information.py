@@ -228,6 +228,20 @@ def test_calibration_finds_the_temperature_and_the_contamination_that_were_plant
     assert np.exp(found.apply(logits, prior)).sum(axis=1) == pytest.approx(1, abs=1e-5)
 
 
+def test_one_impossible_galaxy_among_those_to_come_costs_a_few_nats():
+    """Where no validation galaxy asks for it, a share of the prior is kept all the same."""
+    label, prior = np.arange(400) % 4, np.full(4, 0.25)
+    logits = np.log(np.where(np.arange(4) == label[:, None], 0.997, 0.001))
+    found = calibrate(logits, label, prior)
+    assert found.contamination == pytest.approx(0.5 / 400)
+    sure = np.array([[0.0, -800.0, -np.inf, -800.0]])
+    unseen = found.apply(sure, prior)[0]
+    assert np.isfinite(unseen).all() and unseen[1:].min() > np.log(0.25 * 0.5 / 400) - 1e-3
+    # Seen in validation they are followed, zeros among them.
+    seen = calibrate(np.vstack([logits, sure]), np.append(label, 2), prior)
+    assert found.contamination < seen.contamination < 0.05
+
+
 def test_no_calibration_changes_nothing():
     logits = np.log([[0.2, 0.8]])
     assert Calibration().apply(logits, np.array([0.5, 0.5])) is logits

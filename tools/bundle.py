@@ -13,7 +13,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,7 @@ def make_bundle(runs: Path, executed: Path, root: Path = ROOT) -> Path:
             "parameters": parameters,
             "computer": computer(),
             "seconds": times,
-            "files": {str(file.relative_to(new)): _told(file) for file in _files(new)},
+            "files": _listed(new),
             "studies": {file.name: _told(file) | {"commits": _commits(file)} for file in sorted(STORED.glob("*.json"))},
         }
         (new / RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
@@ -101,10 +101,12 @@ def check_bundle(root: Path = ROOT, studies: Path = STORED) -> list[str]:
         raise BundleError(f"{folder / RECORD} is missing: make bundle") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BundleError(f"{folder / RECORD} is damaged: {error!r}") from None
-    faults = [f"{folder / name}: not on record" for name in sorted({*map(_name_in(folder), _files(folder))} - {*files})]
-    for base, told in ((folder, files), (studies, of_studies)):
-        for name, expected in told.items():
-            found = _told(base / name) if (base / name).is_file() else None
+    held = _listed(folder)
+    faults = [f"{folder / name}: not on record" for name in sorted({*held} - {*files})]
+    stored = {name: _told(studies / name) for name in of_studies if (studies / name).is_file()}
+    for base, expectations, told in ((folder, files, held), (studies, of_studies, stored)):
+        for name, expected in expectations.items():
+            found = told.get(name)
             if found != expected:
                 what = "missing" if found is None else "not what was bundled: its checksum differs"
                 faults.append(f"{base / name}: {what}")
@@ -164,16 +166,14 @@ def _commits(study: Path) -> list[str]:
     return sorted({one["commit"] for one in origins})
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    return (file for file in sorted(folder.rglob("*")) if file.is_file() and file.name != RECORD)
+def _listed(folder: Path) -> dict[str, dict[str, Any]]:
+    """Size and checksum of every file of a bundle, by its path, but of the record."""
+    files = (file for file in sorted(folder.rglob("*")) if file.is_file() and file.name != RECORD)
+    return {str(file.relative_to(folder)): _told(file) for file in files}
 
 
 def _told(file: Path) -> dict[str, Any]:
     return {"bytes": file.stat().st_size, "sha256": file_sha256(file)}
-
-
-def _name_in(folder: Path) -> Any:
-    return lambda file: str(file.relative_to(folder))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

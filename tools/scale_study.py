@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -98,20 +99,27 @@ def local_tests_s_removed(n: int) -> Measured:
 
 
 def _tested(n: int, *, removed: bool) -> Measured:
-    latents = draw_latents("clumps", n, seed=1)
-    target, queries = draw_properties(latents)
-    index = nearest_neighbours(latents, latents, K, backend=BACKEND).index
+    latents, target, queries, index = _neighbourhoods(n)
     latent = latents if removed else None
     return {"seconds": _seconds(lambda: local_test(target, queries, index, latent=latent))}
 
 
 def tests_of_sample(n: int) -> Measured:
     """Twenty properties against the mass for the sample as a whole, 199 replicates."""
+    latents, target, queries, index = _neighbourhoods(n)
+    return {"seconds": _seconds(lambda: sample_tests(target, queries, index, latent=latents))}
+
+
+def _neighbourhoods(n: int) -> tuple[np.ndarray, np.ndarray, pd.DataFrame, np.ndarray]:
+    """Vectors, a target, properties, and the neighbours of every galaxy."""
     latents = draw_latents("clumps", n, seed=1)
     target, queries = draw_properties(latents)
-    queries.columns = [f"property {number}" for number in queries.columns]
-    index = nearest_neighbours(latents, latents, K, backend=BACKEND).index
-    return {"seconds": _seconds(lambda: sample_tests(target, queries, index, latent=latents))}
+    return (
+        latents,
+        target,
+        queries.add_prefix("property "),
+        nearest_neighbours(latents, latents, K, backend=BACKEND).index,
+    )
 
 
 def contrastive_columns(n: int) -> Measured:
@@ -200,13 +208,10 @@ def _seconds(call: Callable[[], Any]) -> float:
 # The study -------------------------------------------------------------------------------------------------------
 
 
-def measure(step: str, n: int, universe: int = max(Plan().training)) -> Measured:
-    """Measure a step in this process, whose highest memory is the step's only if it does nothing else.
-
-    `universe` galaxies of the mock are made before the clock starts, where the step reads any.
-    """
+def measure(step: str, n: int) -> Measured:
+    """Measure a step in this process, whose highest memory is the step's only if it does nothing else."""
     if STEPS[step][1] in ("training", "published"):
-        _mock(universe)
+        _mock(n)  # made before the clock starts
     return {"step": step, "n_galaxies": n, **STEPS[step][0](n), "peak_gigabytes": peak_gigabytes()}
 
 

@@ -125,11 +125,12 @@ def write_result(path: Path, result: Any) -> None:
 
 
 def provenance(command: str, plan: Any) -> dict[str, Any]:
-    """What every result says of itself: command, commit, date, computer, torch and plan, a dataclass."""
+    """What every result says of itself: command, commit, date, system, computer, torch and plan, a dataclass."""
     return {
         "command": command,
         "commit": commit(),
         "date": today(),
+        "system": f"{platform.system()} {platform.machine()}",
         "computer": computer(),
         "torch": version("torch"),
         "plan": asdict(plan),
@@ -150,13 +151,11 @@ def today() -> str:
 
 
 def computer() -> dict[str, Any]:
-    """Processor, cores that work is spread over, memory and system; its GPU, where it has one."""
+    """Processor, cores that work is spread over and memory; its GPU, where it has one."""
     found = {
         "processor": _processor(),
         "cores": available_cores(),
         "memory_gigabytes": round(psutil.virtual_memory().total / 2**30),
-        "system": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
     }
     return found | ({"gpu": torch.cuda.get_device_name()} if torch.cuda.is_available() else {})
 

@@ -233,5 +233,5 @@ def _rows_of(
 
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows of a table to the sixth decimal, which is far beyond what is known of them."""
-    return table.round(6).astype(object).where(table.notna(), None).to_dict("records")
+    """Rows of a table, null where there is no number."""
+    return table.astype(object).where(table.notna(), None).to_dict("records")

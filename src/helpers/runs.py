@@ -115,10 +115,12 @@ def project_root(start: str | os.PathLike[str] | None = None) -> Path:
     if home:
         return Path(home).expanduser().resolve()
     here = Path(start or Path.cwd()).resolve()
-    for folder in (here, *here.parents):
-        if (folder / "_toc.yml").is_file():
-            return folder
-    return here
+    return _book_above(here) or here
+
+
+def _book_above(here: Path) -> Path | None:
+    """The nearest folder from here upwards that holds the book."""
+    return next((folder for folder in (here, *here.parents) if (folder / "_toc.yml").is_file()), None)
 
 
 def cache_directory(data_dir: str | os.PathLike[str] | None = None) -> Path:
@@ -360,6 +362,8 @@ class Run:
         Fingerprint of the chapter's code, taken when the run was opened: what is edited later did not make artifacts.
     read : dict
         Checksums of the artifacts read so far.
+    bundled : Path
+        Folder of the run of this name that comes with the book; there may be none.
     """
 
     directory: Path
@@ -367,15 +371,12 @@ class Run:
     parameters: dict[str, Any]
     code: str = field(init=False)
     read: dict[str, str] = field(default_factory=dict)
+    bundled: Path = field(init=False, repr=False)
     _told: set[str] = field(default_factory=set, init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.code = self._fingerprint(self.chapter)
-
-    @property
-    def bundled(self) -> Path:
-        """Folder of the run of this name that comes with the book; there may be none."""
-        return _bundle(self.directory.parent.parent) / "runs" / self.directory.name
+        self.bundled = _bundle(self.directory.parent.parent) / "runs" / self.directory.name
 
     def path(self, name: str) -> Path:
         """Path of this chapter's own artifact `name`."""
@@ -536,9 +537,8 @@ def sidecar(path: Path) -> Path:
 
 def _bundle(root: Path) -> Path:
     """Folder of the bundle: below the root of the runs or, where these are kept elsewhere, below that of the book."""
-    here = Path.cwd()
-    book = next((folder for folder in (here, *here.parents) if (folder / "_toc.yml").is_file()), root)
-    return next((folder / BUNDLE for folder in (root, book) if (folder / BUNDLE).is_dir()), root / BUNDLE)
+    book = _book_above(Path.cwd()) or root
+    return (root if (root / BUNDLE).is_dir() else book) / BUNDLE
 
 
 def _origin(bundle: Path) -> str:

@@ -41,6 +41,12 @@ def test_every_figure_has_a_cell_and_a_description_of_its_own(chapter: str, exec
 
 
 @pytest.mark.slow
+def test_chapter_runs_alone_from_stored_artifacts(executed: ChapterExecutions, tmp_path: Path) -> None:
+    executed.notebook(ALONE)
+    assert execute(ROOT / "notebooks" / f"{ALONE}.ipynb", tmp_path / "out.ipynb", SMOKE).output.is_file()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("chapter", [name for name in chapters() if "02" < name < "90"])
 def test_chapter_opens_alone_from_the_bundle(
     chapter: str, executed: ChapterExecutions, anatomy_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

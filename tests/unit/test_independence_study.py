@@ -132,7 +132,7 @@ def test_other_code_is_told_apart(drawn: list, tmp_path: Path, monkeypatch: pyte
 def test_stored_study_has_every_combination_and_says_where_it_comes_from() -> None:
     stored = stored_result("independence_study.json")
     origin = stored["provenance"]
-    assert {"command", "commit", "date", "plan"} <= origin.keys()
+    assert {"command", "commit", "date", "system", "plan"} <= origin.keys()
     plan = Plan(**{name: tuple(value) if isinstance(value, list) else value for name, value in origin["plan"].items()})
     rows = stored["rows"]
     combinations = [(row["form"], row["dimensions"], row["partial_correlation"]) for row in rows]

@@ -53,7 +53,7 @@ def test_every_pair_has_its_rows_and_no_network_is_trained_twice(folder: Path) -
     assert len(features) == 40 and {"<Mopt+n_g, n_u>", "<Mopt+R50_z, R50_i>"} <= features
     of_all = pairs[pairs["group"] == "all"].set_index(["tuple", "quantity"])["mean"].unstack("quantity")
     parts = of_all[["R", "U1", "U2", "Syn"]].sum(axis=1)
-    np.testing.assert_allclose(parts, of_all["I(X1,X2)"], atol=5e-6)
+    np.testing.assert_allclose(parts, of_all["I(X1,X2)"], atol=1e-9)
     placebos = of_all["placebo_2"].notna()
     assert set(of_all.index[placebos]) == {one.name for one in MODALITY_TUPLES}
     along = pd.DataFrame(found["along"])

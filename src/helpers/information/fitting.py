@@ -104,6 +104,8 @@ def fit_ensemble(
     best_weights = copy_weights(ensemble)
     failures = step = 0
     sizes = [min(config.batch_size, len(rows)) for rows in training]
+    # The sum over members of each one's mean: each gets the gradient that it would get alone.
+    weights = torch.cat([torch.full((size,), 1 / size) for size in sizes]).to(fabric.device)
 
     def rows_of(step: int) -> np.ndarray:
         return np.concatenate(
@@ -116,14 +118,10 @@ def fit_ensemble(
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(step - 1, config)
             subset, views = _draws(data, len(rows), seed, step - 1)
-            inputs = _by_member(data.batch(rows, images, subset=subset, views=views), sizes)
-            # The sum over members: each gets the gradient that it would get alone.
-            losses = [
-                F.cross_entropy(logits.float() + base, label)
-                for logits, (*_, base, label) in zip(forward([own[:2] for own in inputs]), inputs, strict=True)
-            ]
+            main, extra, base, label = data.batch(rows, images, subset=subset, views=views)
+            losses = F.cross_entropy(forward(main, extra, sizes).float() + base, label, reduction="none")
             optimizer.zero_grad(set_to_none=True)
-            fabric.backward(torch.stack(losses).sum())
+            fabric.backward(losses @ weights)
             if config.largest_gradient:
                 fabric.clip_gradients(forward, optimizer, max_norm=config.largest_gradient, error_if_nonfinite=False)
             optimizer.step()
@@ -142,13 +140,6 @@ def fit_ensemble(
                 break
     ensemble.load_state_dict(best_weights)
     return {**best, "steps": step}
-
-
-def _by_member(batch: tuple[Tensor, ...], sizes: Sequence[int]) -> list[tuple[Tensor, ...]]:
-    """Split a joint batch into the members' own."""
-    n_rows = len(batch[-1])
-    parts = [value.split(list(sizes)) if len(value) == n_rows else (value,) * len(sizes) for value in batch]
-    return list(zip(*parts, strict=True))
 
 
 def _draws(data: Observations, n_rows: int, seed: int, step: int) -> tuple[np.ndarray | None, np.ndarray | int]:
@@ -203,11 +194,11 @@ def _forward(
         part = rows[start : start + block]
         own = subset[start : start + block] if isinstance(subset, np.ndarray) else subset
         images = data.fetch(part)
-        sums: list[Tensor] = []
+        means: list[Tensor] = []
         for view in range(orientations):
             main, extra, base, label = data.batch(part, images, subset=own, views=view)
-            sums += [logits.double() for logits in ensemble([(main, extra)] * len(ensemble.members))]
-        yield torch.stack(sums).mean(dim=0), base, label
+            means.append(ensemble.of_all(main, extra).double().mean(dim=0))
+        yield torch.stack(means).mean(dim=0), base, label
 
 
 def log_probabilities(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -126,15 +127,23 @@ class ColumnEncoder(nn.Module):
 
     def forward(self, main: Tensor, extra: Tensor) -> Tensor:
         """Latent vector [batch, n_latent] of main [batch, n_main] and extra [batch, n_extra]."""
+        directions, near, within = self.prepared(main, extra)
+        return self.layers(directions) + self.linear(near) + _compression(self.compressed(within))
+
+    @torch.no_grad()
+    def prepared(self, main: Tensor, extra: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What the layers, the linear and the compressed way read, each [batch, n_read]; no parameter is in it."""
         whitened, scores = main @ self.whitening, self.normal_scores(main)
         distance = _distance(whitened)
         beside = [(distance + SOFT).log(), extra]
         columns = torch.cat([whitened, scores, *beside], dim=1)
         directions = torch.cat([whitened / (distance + SOFT), scores / (_distance(scores) + SOFT), *beside], dim=1)
         # Failed measurements lie far out: beyond a limit the linear ways ignore how far.
-        near, within = (columns.clamp(-limit, limit) for limit in (NEAR, FARTHEST))
-        compressed = COMPRESSION * (COMPRESSION * self.compressed(within)).asinh()
-        return self.layers(directions) + self.linear(near) + compressed
+        return directions, columns.clamp(-NEAR, NEAR), columns.clamp(-FARTHEST, FARTHEST)
+
+
+def _compression(sums: Tensor) -> Tensor:
+    return COMPRESSION * (COMPRESSION * sums).asinh()
 
 
 def _distance(columns: Tensor) -> Tensor:
@@ -227,6 +236,14 @@ class Ensemble(nn.Module):
     """Networks that train side by side and predict together: a base plus `strength` times their mean logits.
 
     A strength below 1 keeps what the networks learned about the base's errors and shrinks what they made up.
+
+    Small networks of columns spend their time on starting operations: several that read their columns alike do each
+    operation once for all of them.
+
+    Parameters
+    ----------
+    members : sequence of Module
+        From `information_network`, of one size and configuration.
     """
 
     strength: Tensor
@@ -235,7 +252,58 @@ class Ensemble(nn.Module):
         super().__init__()
         self.members = nn.ModuleList(members)
         self.register_buffer("strength", torch.tensor(1.0, dtype=torch.float64))
+        self.joined = len(members) > 1 and all(map(_reads_columns, members)) and _same_buffers(members)
 
-    def forward(self, inputs: list[tuple[Tensor, Tensor]]) -> list[Tensor]:
-        """Logits [batch, n_bins] of each member for its own (main, extra)."""
-        return [member(*own) for member, own in zip(self.members, inputs, strict=True)]
+    def forward(self, main: Tensor, extra: Tensor, sizes: Sequence[int]) -> Tensor:
+        """Logits [batch, n_bins], where each member reads its own stretch of the batch, of these sizes."""
+        if self.joined and len(set(sizes)) == 1:
+            return self._jointly(main, extra, (len(sizes), sizes[0])).flatten(0, 1)
+        stretches = zip(self.members, main.split(list(sizes)), extra.split(list(sizes)), strict=True)
+        return torch.cat([member(*own) for member, *own in stretches])
+
+    def of_all(self, main: Tensor, extra: Tensor) -> Tensor:
+        """Logits [member, batch, n_bins], where every member reads the whole batch."""
+        if self.joined:
+            return self._jointly(main, extra, (1, len(main)))
+        return torch.stack([member(main, extra) for member in self.members])
+
+    def _jointly(self, main: Tensor, extra: Tensor, shape: tuple[int, int]) -> Tensor:
+        """Logits [member, batch, n_bins], an operation for all members at a time."""
+        encoders: list[Any] = [member.encoder for member in self.members]
+        heads: list[Any] = [member.estimator for member in self.members]
+        directions, near, within = (
+            values.view(*shape, values.shape[1]).expand(len(encoders), -1, -1)
+            for values in encoders[0].prepared(main, extra)
+        )
+        latent = _side_by_side([encoder.layers for encoder in encoders], directions)
+        latent = latent + _side_by_side([encoder.linear for encoder in encoders], near)
+        latent = latent + _compression(_side_by_side([encoder.compressed for encoder in encoders], within))
+        return heads[0].logits(_side_by_side([head.layers for head in heads], latent))
+
+
+def _reads_columns(member: nn.Module) -> bool:
+    return isinstance(member.encoder, ColumnEncoder) and isinstance(member.estimator, MixtureHead)
+
+
+def _same_buffers(members: Sequence[nn.Module]) -> bool:
+    first, *others = (dict(member.named_buffers()) for member in members)
+    return all(
+        own.keys() == first.keys() and all(torch.equal(own[name], values) for name, values in first.items())
+        for own in others
+    )
+
+
+def _side_by_side(modules: Sequence[Any], values: Tensor) -> Tensor:
+    """Apply layers of the same shapes, one to each member's values [member, batch, n]."""
+    first = modules[0]
+    if isinstance(first, nn.Sequential):
+        for layers in zip(*modules, strict=True):
+            values = _side_by_side(layers, values)
+        return values
+    if not isinstance(first, nn.Linear):  # an activation
+        activated: Tensor = first(values)
+        return activated
+    weights = torch.stack([module.weight for module in modules]).transpose(1, 2)
+    if first.bias is None:
+        return torch.bmm(values, weights)
+    return torch.baddbmm(torch.stack([module.bias for module in modules])[:, None], values, weights)

@@ -25,31 +25,43 @@ from tools.studies import Study, run_studies
 
 __all__ = ["STUDIES", "main"]
 
+
+def _of_tuples(kind: str) -> Callable[[str], Study]:
+    return lambda device: tuples_study.study(kind, device=device)
+
+
 STUDIES: dict[str, Callable[[str], Study]] = {
     "contrastive": lambda device: contrastive_study.study(device=device),
-    "tuples": lambda device: tuples_study.study(device=device),
     "information": lambda device: information_study.study(),
     "independence": lambda device: independence_study.study(),
+    **{tuples_study.name_of(kind): _of_tuples(kind) for kind in tuples_study.KINDS},
 }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("studies", nargs="*", metavar="STUDY", help=f"some of {', '.join(STUDIES)}; all without any")
+    parser.add_argument(
+        "studies",
+        nargs="*",
+        metavar="STUDY",
+        help=f"some of {', '.join(STUDIES)}, or what several begin with; all without any",
+    )
     parser.add_argument("--scheduler", help="tcp://host:port of a dask scheduler, slurm or pbs; by default local")
     parser.add_argument("--workers", type=int, help="processes or jobs; by default one for each GPU or core")
     parser.add_argument("--per-gpu", type=int, default=1, help="processes of this computer that share a GPU")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="of large networks")
     parser.add_argument("--list", action="store_true", help="say what would be computed, and compute nothing")
     options = parser.parse_args(arguments)
-    unknown = set(options.studies) - set(STUDIES)
+    chosen = {one: [name for name in STUDIES if f"{name}_".startswith(f"{one}_")] for one in options.studies}
+    unknown = [one for one, names in chosen.items() if not names]
     if unknown:
         parser.error(f"STUDY: found {', '.join(sorted(unknown))}, expected some of {', '.join(STUDIES)}")
     device = options.device
     if device == "auto":
         device = "cuda" if visible_gpus() else "cpu"
-    studies = [STUDIES[name](device) for name in options.studies or STUDIES]
+    asked = [name for names in chosen.values() for name in names]
+    studies = [STUDIES[name](device) for name in dict.fromkeys(asked or STUDIES)]
     if options.list:
         for task in (task for study in studies for task in study.tasks):
             print(f"{task.key}  {task.name}")

@@ -2,8 +2,9 @@
 
 Each network is trained once however many pairs need it.
 
-The result is one file, ``src/helpers/stored/tuples_study.json``: what each pair's parts are for all galaxies and by
-class, and along mass, magnitude and redshift.
+Of each kind of pairs there is a study of its own, and its result is one file,
+``src/helpers/stored/tuples_<kind>.json``: what each pair's parts are for all galaxies and by class, and those of pairs
+of modalities along mass, magnitude and redshift.
 """
 
 from __future__ import annotations
@@ -45,9 +46,8 @@ from helpers.survey.mock.loading import INGREDIENTS
 from tools.project import ROOT
 from tools.studies import STORED, Study, code_of, mock, provenance
 
-__all__ = ["Plan", "bands_once", "fit_bands_once", "fit_once", "pair_once", "study"]
+__all__ = ["KINDS", "Plan", "bands_once", "fit_bands_once", "fit_once", "name_of", "pair_once", "study"]
 
-RESULT = STORED / "tuples_study.json"
 FITS = ROOT / "runs" / "fits"  # shared by all workers
 ALONG = {"mass": "lgm_tot_p50", "r magnitude": "petroMag_r", "redshift": "z"}
 BANDS: dict[str, Callable[[Sample], Sequence[InformationTuple]]] = {
@@ -55,6 +55,7 @@ BANDS: dict[str, Callable[[Sample], Sequence[InformationTuple]]] = {
     "image band": lambda sample: IMAGE_BAND_TUPLES,
     "feature": lambda sample: [one for name in FEATURE_QUANTITIES for one in feature_tuples(sample, name)],
 }
+KINDS = ("modality", *BANDS)  # the first nested, the others amortised
 
 BLOCKS = ("information", "information_images", "information_amortised")
 
@@ -74,34 +75,37 @@ class Plan:
     seeds : tuple of int
         Refits of every network, each on its own bootstrap sample of the training galaxies.
     n_bootstrap : int
-    kinds : tuple of str
-        ``"modality"``, nested, and keys of `BANDS`, amortised.
     """
 
     profile: str = "full"
     n_galaxies: int = 20_000
     seeds: tuple[int, ...] = (0, 1, 2)
     n_bootstrap: int = 1000
-    kinds: tuple[str, ...] = ("modality", *BANDS)
 
 
-def study(plan: Plan | None = None, *, device: str = "cpu", result: Path = RESULT) -> Study:
-    """Tasks of a plan, and how their outcomes become a file.
+def name_of(kind: str) -> str:
+    """Name of the study of one kind of pairs, and of its file."""
+    return f"tuples_{kind.replace(' ', '_')}"
+
+
+def study(kind: str, plan: Plan | None = None, *, device: str = "cpu", result: Path | None = None) -> Study:
+    """Tasks of one kind of pairs, and how their outcomes become a file.
 
     Parameters
     ----------
+    kind : str
+        One of `KINDS`.
     plan : Plan, optional
     device : str, default "cpu"
         ``"cuda"`` for workers that have a GPU.
-    result : path
-        The file: ``pairs``, rows of each quantity by tuple and class; ``along``, those of pairs of modalities in bins
-        of mass, magnitude and redshift; ``fits``, the steps of every network; ``provenance``.
+    result : path, optional
+        The file, by default among the stored ones: ``pairs``, rows of each quantity by tuple and class; ``along``,
+        those of pairs of modalities in bins of mass, magnitude and redshift; ``fits``, the steps of every network;
+        ``provenance``.
     """
     plan = plan or Plan()
-    tasks = list(_modality_tasks(plan, device)) if "modality" in plan.kinds else []
-    for kind in plan.kinds:
-        if kind in BANDS:
-            tasks += _band_tasks(plan, kind, device)
+    tasks = tuple(_band_tasks(plan, kind, device) if kind in BANDS else _modality_tasks(plan, device))
+    name = name_of(kind)
     origin = provenance("make tuples", plan)
     settings = {name: profile_settings(plan.profile).get(name, {}) for name in BLOCKS}
 
@@ -113,7 +117,7 @@ def study(plan: Plan | None = None, *, device: str = "cpu", result: Path = RESUL
         seconds = sum(one.seconds for one in outcomes)
         return rows | {"provenance": origin | {"settings": settings, "seconds": seconds}}
 
-    return Study("tuples", tuple(tasks), assemble, result, plan.n_galaxies)
+    return Study(name, tasks, assemble, result or STORED / f"{name}.json", plan.n_galaxies)
 
 
 def _modality_tasks(plan: Plan, device: str) -> Iterator[Task]:

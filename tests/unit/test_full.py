@@ -54,6 +54,18 @@ def test_what_is_complete_is_written_and_what_failed_leaves_its_file_and_an_exit
     assert "0 tasks finished, 2 had been" in capsys.readouterr().out
 
 
+def test_a_name_asks_for_all_studies_that_begin_with_it_each_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = {name: sums(name, numbers(name, tmp_path / "runs", (1,)), tmp_path) for name in ("a_one", "a_two", "ab")}
+    monkeypatch.setattr(full, "STUDIES", {name: lambda device, one=one: one for name, one in made.items()})
+    assert full.main(["a_two", "a", "--list", "--device", "cpu"]) == 0
+    assert [line.split(maxsplit=1)[1] for line in capsys.readouterr().out.splitlines()] == ["a_two 1", "a_one 1"]
+    with pytest.raises(SystemExit):
+        full.main(["a_"])
+    assert "found a_, expected some of a_one, a_two, ab" in capsys.readouterr().err
+
+
 def test_the_mock_is_made_before_workers_ask_for_it_and_only_where_something_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import resource
 
 import numpy as np
 import pandas as pd
@@ -26,7 +27,7 @@ from helpers.contrastive import (
     train,
 )
 from helpers.contrastive.config import ContrastiveConfig, learning_rate
-from helpers.contrastive.devices import make_fabric
+from helpers.contrastive.devices import keep_freed_memory, make_fabric
 from helpers.contrastive.images import draw_views, read_images, rotate_or_flip, stretch, to_network
 from helpers.contrastive.model import build_network
 from helpers.inputs import INPUTS, resolve
@@ -429,6 +430,21 @@ def test_profile_paper_trains_the_published_networks(inputs, total):
     names = ("steps", "batch_size", "learning_rate", "decay_at", "decay_factor", "reconstruction_weight")
     more = ("keep", "schedule", "weight_decay", "largest_gradient")
     assert tuple(getattr(config, name) for name in names + more) == published
+
+
+def test_what_a_step_frees_is_there_for_the_next_one():
+    if not keep_freed_memory():
+        pytest.skip("the C library is not glibc")
+
+    def page_faults(n_times: int) -> int:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        for _ in range(n_times):
+            torch.ones(2**20) + torch.ones(2**20)
+        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+    page_faults(5)
+    # Three times 4 MB are 3,072 pages, each of which would be a fault were it fetched from the system.
+    assert page_faults(20) < 20 * 3072 / 10
 
 
 def test_advice_on_what_precision_says_is_not_given_at_every_training() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -41,11 +41,14 @@ def folder(universe: Sample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_every_pair_has_its_rows_and_no_network_is_trained_twice(folder: Path) -> None:
-    result = folder / "tuples.json"
-    plan = replace(PLAN, kinds=("modality", "photometric band", "feature"))
-    found = run_studies([study(plan, result=result)], folder / "grid")[0]["tuples"]
-    assert json.loads(result.read_text(encoding="utf-8")) == json.loads(json.dumps(found))
-    pairs = pd.DataFrame(found["pairs"])
+    kinds = ("modality", "photometric band", "feature")
+    own = [study(kind, PLAN, result=folder / f"{kind}.json") for kind in kinds]
+    found = run_studies(own, folder / "grid")[0]
+    assert list(found) == ["tuples_modality", "tuples_photometric_band", "tuples_feature"]
+    for one in own:
+        assert json.loads(one.result.read_text(encoding="utf-8")) == json.loads(json.dumps(found[one.name]))
+        assert found[one.name]["provenance"]["plan"] == asdict(PLAN)
+    pairs = pd.concat(pd.DataFrame(one["pairs"]) for one in found.values())
     names = [one.name for one in (*MODALITY_TUPLES, *PHOTOMETRIC_BAND_TUPLES)]
     features = {name for name in pairs["tuple"] if "_" in name}
     assert set(pairs["tuple"]) - features == set(names) and len(names) == 5 + 15
@@ -56,11 +59,11 @@ def test_every_pair_has_its_rows_and_no_network_is_trained_twice(folder: Path) -
     np.testing.assert_allclose(parts, of_all["I(X1,X2)"], atol=1e-9)
     placebos = of_all["placebo_2"].notna()
     assert set(of_all.index[placebos]) == {one.name for one in MODALITY_TUPLES}
-    along = pd.DataFrame(found["along"])
+    along = pd.DataFrame(found["tuples_modality"]["along"])
+    assert not found["tuples_feature"]["along"]
     assert set(along["tuple"]) == {one.name for one in MODALITY_TUPLES}
     assert set(along["by"]) == set(tuples_study.ALONG) and along["n_galaxies"].max() <= 80
     # Seven parts, a union and a placebo of each of five pairs, and one network for all pairs of a kind; of two seeds.
-    fits = pd.DataFrame(found["fits"])
+    fits = pd.concat(pd.DataFrame(one["fits"]) for one in found.values())
     assert len(fits) == (7 + 2 * 5 + 2) * 2 and not fits.duplicated(["first", "second", "role", "seed"]).any()
     assert len(list((folder / "fits").iterdir())) == len(fits)
-    assert found["provenance"]["plan"] == asdict(plan)

@@ -63,7 +63,7 @@ if "google.colab" in sys.modules and importlib.util.find_spec("helpers") is None
 # - Say which conclusion survives a change of the definition of redundancy.
 # :::
 #
-# **Before you start**: chapter 1, executed in the same run. **Time and memory**: about ten minutes on two cores, 2.1 GB.
+# **Before you start**: chapter 1, executed in the same run. **Time and memory**: about nine minutes on two cores, 2.2 GB.
 
 # %% [markdown]
 # ## Parameters
@@ -578,7 +578,8 @@ if len(seeds) > 1:
         "bias of U1 and U2": found.unique,
         "bias of R and Syn": found.redundant,
     }
-    print(", ".join(f"{words} {value:.3f} nats" for words, value in bias.items()))
+    for words, value in bias.items():
+        print(f"{words}: {value:+.3f} nats")
 steps = {one.name: one.settings["best_steps"] for one in main.estimates}
 gains = [f"{one.conditional_2:+.3f}" for one in main.repeats]
 print("steps kept by each refit:")
@@ -873,8 +874,8 @@ if conditional:
     )
     clear = (adds["low"] > 0).sum()
     print(
-        f"of {len(adds)} shapes {clear} add something to ugriz and the same shape in another band, beyond the luck of galaxies;\n"
-        f"median {adds['mean'].median():.3f} nats"
+        f"of {len(adds)} shapes {clear} add something to ugriz and the same shape\n"
+        f"in another band, beyond the luck of galaxies; median {adds['mean'].median():.3f} nats"
     )
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Two heat maps, for the Sersic index and for the half-light radius: what the shape in one band adds to ugriz and the same shape in another band, for all pairs of the five bands. Values are a few hundredths of a nat."}}
@@ -1392,7 +1393,7 @@ claims = {
 pd.Series(claims, name=f"nats, {pictures_of}").to_frame()
 
 # %% [markdown]
-# In the mock these claims were partly planted, for its graph lets shapes matter: what the table says is whether the instrument finds them with the training galaxies at hand. **(a)** Images add to photometry, beyond the placebo and beyond the luck of galaxies and refits, and shapes add more. But pointwise synergy is what only the shapes show here: that of the images is below zero, as it is for anything that adds little. **(b)** The infrared adds less once images are seen than when photometry is all there is: they stand in for a part of it. How much of that is the images' doing leans on how well their network was trained: an untrained one leaves everything to be added. **(c)** A half-light radius in a second, bluer band adds some hundredths of a nat to the same radius in another; a Sérsic index adds nothing that we can see.
+# In the mock these claims were partly planted, for its graph lets shapes matter: what the table says is whether the instrument finds them with the training galaxies at hand. **(a)** Images add to photometry, beyond the placebo and beyond the luck of galaxies and refits, and shapes add more. But pointwise synergy is what only the shapes show here: that of the images is below zero, as it is for anything that adds little. **(b)** The infrared adds less once images are seen than when photometry is all there is: they stand in for a part of it. How much of that is the images' doing leans on how well their network was trained: an untrained one leaves everything to be added. **(c)** A half-light radius in a second, bluer band adds some hundredths of a nat to the same radius in another; a Sérsic index adds less, and in this run only the one in u adds anything that we can see.
 # On real galaxies none of the three was asked here, for this catalogue has no images; with a sample that has them the same cells answer.
 #
 # ## Check yourself
@@ -1484,7 +1485,7 @@ print(
 # An information estimate is a lower bound that has to be defended: by calibration, by other methods, by planted truths, and by a placebo. About the mass of these galaxies ugriz and redshift are synergistic: most of what they tell, they tell only together, under nearly every definition. 2MASS magnitudes add next to nothing, although
 # their pointwise synergy is negative. In the mock, images add to photometry what networks from scratch miss at this size. The conditional information is the number to quote, and the components tell where it comes from.
 #
-# **What's next**: {ref}`appendix-mock` shows how the mock's galaxies, and with them the planted answers, came about.
+# **What's next**: {ref}`chapter-findings` puts the numbers of all chapters to the claims. {ref}`appendix-mock` shows how the mock's galaxies, and with them the planted answers, came about.
 
 # %%
 pointwise = pd.concat(

@@ -68,7 +68,9 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "information",
         "star_formation.py",
     ),
+    "06_findings": ("findings.py",),
     "90_mock_universe": ("survey", "bands.py", "inputs.py"),
+    "91_scale": ("survey", "inputs.py", "contrastive", "information"),
 }
 
 # The blocks of the profile that each chapter's artifacts depend on.
@@ -84,7 +86,9 @@ SETTINGS: dict[str, tuple[str, ...]] = {
         "decomposition",
         "mock",
     ),
+    "06_findings": (),
     "90_mock_universe": ("mock",),
+    "91_scale": (),
 }
 
 VERSIONS = (

@@ -187,10 +187,12 @@ def _link(section: str) -> str:
 
 def _interval(found: Any, path: Sequence[Key]) -> tuple[float, float, float]:
     """Value and interval, which of a lone number is the number."""
-    ends = [found.get(name) for name in ("mean", "low", "high")] if isinstance(found, Mapping) else [found] * 3
+    ends: list[Any] = [found] * 3
+    if isinstance(found, Mapping):
+        ends = [found.get(name) for name in ("mean", "low", "high")]
     if not all(isinstance(end, int | float) and math.isfinite(end) for end in ends):
         raise ValueError(f"path: found {found!r} at {_written(path)}, expected a number, or mean, low and high")
-    value, low, high = map(float, ends)
+    value, low, high = (float(end) for end in ends)
     return value, low, high
 
 

@@ -105,7 +105,8 @@ results = {
     for chapter in (INFORMATION, CAUSES)
 }
 pictures_of = results[INFORMATION]["pictures"]["sample"]
-print(f"pictures are those of: {pictures_of}")
+whose = pictures_of if pictures_of == "mock" else f"{pictures_of}, real"
+print(f"pictures are those of: {whose}")
 
 # %% [markdown]
 # ## The rules, before the answers
@@ -240,7 +241,7 @@ def of_pair(claim, words, name, quantity, section, **options):
     path = (*pairs, name, "all", quantity)
     section = f"{INFORMATION}#{section}"
     return Statement(
-        claim, words, INFORMATION, path, section=section, sample=pictures_of, **options
+        claim, words, INFORMATION, path, section=section, sample=whose, **options
     )
 
 
@@ -259,7 +260,7 @@ def of_test(claim, words, query, given_s_of, **options):
         CAUSES,
         (*tied, row),
         unit="of the variance",
-        sample=pictures_of,
+        sample=whose,
         section=f"{CAUSES}#what-five-inputs-miss-property-by-property",
         **options,
     )
@@ -358,7 +359,7 @@ statements = [
         "A shape adds to ugriz and the same shape in another band",
         INFORMATION,
         ("features", best, "all", "conditional_2"),
-        sample=pictures_of,
+        sample=whose,
         section=f"{INFORMATION}#{BANDS}",
     ),
     Statement(
@@ -366,7 +367,7 @@ statements = [
         "What that shape tells is synergy, pointwise",
         INFORMATION,
         ("features", best, "all", "Syn"),
-        sample=pictures_of,
+        sample=whose,
         section=f"{INFORMATION}#{BANDS}",
     ),
     Statement(
@@ -375,7 +376,7 @@ statements = [
         INFORMATION,
         ("features", best, "all", "conditional_2"),
         bound=0.1,
-        sample=pictures_of,
+        sample=whose,
         section=f"{INFORMATION}#{BANDS}",
     ),
     of_summary(

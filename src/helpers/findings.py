@@ -41,7 +41,7 @@ class Statement:
     sample : str
         Of what galaxies, in words.
     section : str
-        Page and section that show it, such as ``"05_information_decomposition#raw-placebo-net"``; empty for none.
+        Page and section that show it, as ``"page#section"``; empty for none.
     """
 
     claim: str

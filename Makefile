@@ -54,10 +54,10 @@ independence: $(VENV)/.stamp ## of these, rejection rates of chapter 4 in hundre
 information: $(VENV)/.stamp ## of these, estimates of chapter 5 against known truths, an hour
 	$(BIN)/python tools/full.py $(GRID) information
 
-tuples: $(VENV)/.stamp ## of these, all 29 pairs of inputs at profile full, in a night
+tuples: $(VENV)/.stamp ## of these, all 29 pairs of inputs at profile full, in hours
 	$(BIN)/python tools/full.py $(GRID) tuples
 
-scale: $(VENV)/.stamp ## time and memory of each step as samples grow; needs a quiet computer, half an hour
+scale: $(VENV)/.stamp ## time and memory of each step as samples grow; needs a quiet computer, twenty minutes
 	$(BIN)/python tools/scale_study.py
 
 bundle: $(HTML)/.built ## make data/bundle, what the published run computed, which chapters read that are opened alone

@@ -102,6 +102,7 @@ from helpers.information import (
     InformationTuple,
     adds_little,
     band_divisions,
+    band_that_adds_most,
     binned_components,
     binning_effect,
     boosting_information,
@@ -755,18 +756,10 @@ for where, (tuples, divisions, _) in photometric.items():
 
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "What each photometric band shares with the other bands, has alone, tells together with them and adds to them, band by band in order of wavelength, for the catalogue with 2MASS and for the mock with WISE. In the catalogue u, g and r add most and the infrared bands nothing; in the mock the infrared bands add too."}}
-def adds_most(tuples, own):
-    """The band that adds most to the rest, and how much."""
-    single = {one.name: one.bands[0] for one in tuples if len(one.bands) == 1}
-    own = own[(own["quantity"] == "conditional_1") & own["tuple"].isin(single)]
-    best = own.loc[own["mean"].idxmax()]
-    return single[best["tuple"]], best["mean"]
-
-
 title = "; ".join(
     f"{where}: {band} adds most to the rest, {value:.2f} nats"
     for where, (tuples, _, _) in photometric.items()
-    for band, value in [adds_most(tuples, band_tables[where])]
+    for band, value in [band_that_adds_most(tuples, band_tables[where])]
 )
 figure, axes = panels(len(photometric), width=3.9, height=3.6, title=title)
 for axis, (where, (tuples, _, _)) in zip(axes, photometric.items(), strict=True):
@@ -826,7 +819,7 @@ image_bands = compose(image_tuples, found, pictures)
 image_table = decomposition_table(image_bands, bootstrap=bootstrap, seed=seed)
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "What each image band shares with the other bands, has alone, tells together with them and adds to them, for single bands in one panel and for pairs of neighbouring bands in the other."}}
-band, value = adds_most(image_tuples, image_table)
+band, value = band_that_adds_most(image_tuples, image_table)
 figure, axes = panels(
     2,
     width=3.9,

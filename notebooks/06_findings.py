@@ -84,7 +84,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from helpers.figures_information import band_by_band
-from helpers.findings import Statement, answer, answers_table, look_up, verdict
+from helpers.findings import ANSWERS, Statement, answer, answers_table, look_up, verdict
+from helpers.information import band_that_adds_most
 from helpers.information.tuples import IMAGE_BAND_TUPLES, PHOTOMETRIC_BAND_TUPLES
 from helpers.plotting import COLOURS, legend_below, panels, use_style
 from helpers.runs import open_run, stored_result
@@ -105,7 +106,14 @@ results = {
     for chapter in (INFORMATION, CAUSES)
 }
 pictures_of = results[INFORMATION]["pictures"]["sample"]
-whose = pictures_of if pictures_of == "mock" else f"{pictures_of}, real"
+
+
+def galaxies_of(sample):
+    """A sample's name; all but the mocks are taken for real."""
+    return sample if sample.startswith("mock") else f"{sample}, real"
+
+
+whose = galaxies_of(pictures_of)
 print(f"pictures are those of: {whose}")
 
 # %% [markdown]
@@ -421,7 +429,7 @@ statements = [
         f"{INFORMATION}#do-other-methods-agree",
         relation="below",
         bound=0.1,
-        sample=f"{dataset}, real",
+        sample=galaxies_of(dataset),
     ),
     of_summary(
         "d",
@@ -457,7 +465,7 @@ statements = [
         "J, H and K of 2MASS add to ugriz",
         INFORMATION,
         ("decompositions", "<Mopt, Mnir>", "all", "conditional_2_net"),
-        sample=f"{dataset}, real",
+        sample=galaxies_of(dataset),
         section=f"{INFORMATION}#the-catalogue",
     ),
 ]
@@ -467,7 +475,7 @@ asked_of_real = {
     "b": "They tell most of what WISE adds to it",
     "c": "Their shapes in two bands add to one another",
 }
-if pictures_of == "mock":
+if whose == pictures_of:
     statements += [
         Statement(claim, words, "real", (), sample="real, with images")
         for claim, words in asked_of_real.items()
@@ -626,21 +634,15 @@ tables = {
 }
 
 
-def missed_most(words):
-    """The single band that adds most to all the others, and how much."""
-    single = {
-        one.name: one.bands[0] for one in divided[words][0] if len(one.bands) == 1
-    }
-    rows = tables[words].query("group == 'all' and quantity == 'conditional_1'")
-    rows = rows[rows["tuple"].isin(single)].set_index("tuple")["mean"]
-    return f"{single[rows.idxmax()]} ({rows.max():.2f} nats)"
-
-
+missed_most = {
+    words: "{} ({:.2f} nats)".format(*band_that_adds_most(tuples, tables[words]))
+    for words, (tuples, _) in divided.items()
+}
 figure, axes = panels(
     2,
     width=3.9,
     height=3.6,
-    title=f"Mock: missed most are, of the photometric bands, {missed_most('photometric band')} and, of the images, {missed_most('image band')}",
+    title=f"Mock: missed most are, of the photometric bands, {missed_most['photometric band']} and, of the images, {missed_most['image band']}",
 )
 for axis, (words, (tuples, _)) in zip(axes, divided.items(), strict=True):
     band_by_band(axis, tuples, tables[words])
@@ -688,7 +690,7 @@ evidence("e")
 # ## Check yourself
 
 # %%
-assert all(one.answer in ("yes", "no", "undecided", "not tested") for one in answered)
+assert all(one.answer in ANSWERS for one in answered)
 if profile not in ("smoke", "paper") and dataset == "sdss-mini":
     assert not unknown, unknown
     by_words = {one.statement.words: one.answer for one in answered}

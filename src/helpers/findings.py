@@ -9,10 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-__all__ = ["ANSWERS", "VERDICTS", "Answered", "Statement", "answer", "answers_table", "look_up", "verdict"]
+__all__ = ["ANSWERS", "Answered", "Statement", "answer", "answers_table", "look_up", "verdict"]
 
 ANSWERS = ("yes", "no", "undecided", "not tested")
-VERDICTS = ("borne out", "not borne out", "borne out in part", "undecided", "not tested")
 RELATIONS = ("above", "below")
 FIRST_APPENDIX = 90
 
@@ -125,7 +124,7 @@ def answer(statement: Statement, results: Mapping[str, Mapping[str, Any]]) -> An
 
 
 def verdict(answered: Iterable[Answered]) -> str:
-    """One of `VERDICTS` for the statements that make up a claim.
+    """What statements say of the claim that they make up.
 
     Those not tested say nothing. The others bear it out if all are answered yes, do not if none is and one is answered
     no, and leave it undecided if there is neither.
@@ -133,6 +132,11 @@ def verdict(answered: Iterable[Answered]) -> str:
     Parameters
     ----------
     answered : iterable of Answered
+
+    Returns
+    -------
+    str
+        "borne out", "borne out in part", "not borne out", "undecided" or "not tested".
     """
     answers = {one.answer for one in answered} - {"not tested"}
     if not answers:

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 from scipy.stats import norm
 
-from helpers.information import InputDecomposition, decompose
+from helpers.information import InformationTuple, InputDecomposition, decompose
 from helpers.information.tables import (
+    band_that_adds_most,
     decomposition_table,
     running_components,
     synergy_extremes,
@@ -185,3 +186,13 @@ def test_the_profile_refuses_columns(columns, message):
 def test_the_profile_refuses_another_sample():
     with pytest.raises(ValueError, match="decomposition: found 4 galaxies, expected the sample's 5"):
         synergy_profile(of_synergy(np.arange(4.0)), with_columns(x=np.zeros(5)), ["x"])
+
+
+def test_the_band_that_adds_most_is_a_single_one_of_all_galaxies():
+    rows = [("<Mu, rest>", "all", 0.1), ("<Mg, rest>", "all", 0.2), ("<Mu+Mg, rest>", "all", 0.9)]
+    rows += [("<Mu, rest>", "passive", 0.8)]
+    table = pd.DataFrame(rows, columns=["tuple", "group", "mean"]).assign(quantity="conditional_1")
+    table = pd.concat([table, table.assign(quantity="Syn", mean=1 - table["mean"])], ignore_index=True)
+    bands = {"<Mu, rest>": ("u",), "<Mg, rest>": ("g",), "<Mu+Mg, rest>": ("u", "g")}
+    tuples = [InformationTuple(name, "a", "b", "photometric band", ("a", "b"), own) for name, own in bands.items()]
+    assert band_that_adds_most(tuples, table) == ("g", 0.2)

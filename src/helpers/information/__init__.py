@@ -36,7 +36,13 @@ from .measures import (
 )
 from .pairs import InputDecomposition, decompose_estimates, decompose_inputs, decompose_pairs
 from .summaries import LearnedSummaries, learned_summaries
-from .tables import decomposition_table, running_components, synergy_extremes, synergy_profile
+from .tables import (
+    band_that_adds_most,
+    decomposition_table,
+    running_components,
+    synergy_extremes,
+    synergy_profile,
+)
 from .truths import (
     KnownTruth,
     PlantedInformation,
@@ -79,6 +85,7 @@ __all__ = [
     "PredictiveDistributions",
     "adds_little",
     "band_divisions",
+    "band_that_adds_most",
     "binned_components",
     "binned_decomposition",
     "binned_information",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from scipy import stats
 from ..checks import is_number, is_numeric, is_whole
 from .decomposition import Decomposition
 from .pairs import InputDecomposition
+from .tuples import InformationTuple
 
 if TYPE_CHECKING:
     from ..survey import Sample
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ALL_GALAXIES",
     "SynergyExtremes",
+    "band_that_adds_most",
     "decomposition_table",
     "running_components",
     "synergy_extremes",
@@ -29,6 +31,28 @@ __all__ = [
 
 ALL_GALAXIES = "all"
 FEWEST_COMPARED = 5  # known values in each group
+
+
+def band_that_adds_most(tuples: Iterable[InformationTuple], table: pd.DataFrame) -> tuple[str, float]:
+    """Which single band adds most to all the others, for all galaxies, and how much.
+
+    Parameters
+    ----------
+    tuples : iterable of InformationTuple
+        Those with one band on their first side count.
+    table : DataFrame
+        Of `decomposition_table`.
+
+    Returns
+    -------
+    band : str
+    value : float
+        Mean conditional information, nats.
+    """
+    single = {one.name: one.bands[0] for one in tuples if len(one.bands) == 1}
+    wanted = (table["quantity"] == "conditional_1") & (table["group"] == ALL_GALAXIES) & table["tuple"].isin(single)
+    best = table.loc[table.loc[wanted, "mean"].idxmax()]
+    return single[best["tuple"]], float(best["mean"])
 
 
 def decomposition_table(

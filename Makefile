@@ -15,7 +15,7 @@ SUFFIX := $(if $(filter-out book,$(PROFILE)),-$(PROFILE))
 STAGE := _build/stage$(SUFFIX)
 HTML := _build/book$(SUFFIX)
 
-.PHONY: help book chapter smoke test serve field full study independence information tuples scale bundle check-bundle sync lint bench bench-survey clean
+.PHONY: help book chapter smoke test serve field full study independence information tuples scale bundle check-bundle exercises sync lint bench bench-survey clean
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 
@@ -65,6 +65,9 @@ bundle: $(HTML)/.built ## make data/bundle, what the published run computed, whi
 
 check-bundle: $(VENV)/.stamp ## compare data/bundle and the stored studies with their checksums
 	$(BIN)/python tools/bundle.py --check
+
+exercises: $(VENV)/.stamp _build/.synced ## exercises without solutions in _build/exercises: a sheet to print, and notebooks
+	$(BIN)/python tools/exercises.py
 
 sync: $(VENV)/.stamp ## regenerate notebooks/*.ipynb from notebooks/*.py
 	$(BIN)/python tools/notebooks.py

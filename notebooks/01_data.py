@@ -24,37 +24,33 @@
 # the survey itself, with real pictures, and to galaxies of your own.
 
 # %% tags=["remove-cell"]
-# In Colab only: fetch the library and what it lacks, and leave numpy and torch alone.
+# In Colab only: fetch the book and what it lacks, and leave numpy, pandas and torch as they are.
 import importlib.util
+import os
 import subprocess
 import sys
+from importlib.metadata import distributions
+from pathlib import Path
 
-if "google.colab" in sys.modules and importlib.util.find_spec("helpers") is None:
-    needed = {
-        "kcorrect": "kcorrect==5.1.9",
-        "causallearn": "causal-learn==0.1.4.8",
-        "dit": "dit==2.3",
-        "faiss": "faiss-cpu",
-        "lightning": "lightning",
-        "galsim": "galsim==2.8.5",
-        "photutils": "photutils==3.0.0",
-        "astroquery": "astroquery==0.4.11",
-        "reproject": "reproject==0.21.0",
-        "safetensors": "safetensors",
-    }
-    missing = [
-        package
-        for module, package in needed.items()
-        if importlib.util.find_spec(module) is None
-    ]
-    address = "git+https://github.com/galaxy-mass-anatomy/galaxy-mass-anatomy"
-    if missing:
-        subprocess.run(
-            [sys.executable, "-m", "pip", "install", "-q", *missing], check=True
-        )
-    subprocess.run(
-        [sys.executable, "-m", "pip", "install", "-q", "--no-deps", address], check=True
-    )
+if "google.colab" in sys.modules and not Path("../_toc.yml").is_file():
+    address = "https://github.com/galaxy-mass-anatomy/galaxy-mass-anatomy"
+    book = Path("galaxy-mass-anatomy")
+    if not book.is_dir():
+        clone = ["git", "clone", "-q", "--depth", "1", address, str(book)]
+        subprocess.run(clone, check=True)
+    if importlib.util.find_spec("helpers") is None:
+        here = {
+            one.name.lower().replace("_", "-"): one.version for one in distributions()
+        }
+        lines = (book / "constraints.txt").read_text().splitlines()
+        pinned = dict(line.split("==") for line in lines if line[:1].isalnum())
+        missing = {name: pinned[name] for name in pinned if name not in here}
+        held = {name: here[name] for name in ("numpy", "pandas", "torch")}
+        versions = [f"{name}=={version}" for name, version in (missing | held).items()]
+        Path("versions.txt").write_text("\n".join(versions))
+        install = [sys.executable, "-m", "pip", "install", "-q", "-c", "versions.txt"]
+        subprocess.run([*install, f"./{book}"], check=True)
+    os.chdir(book / "notebooks")
 
 # %% [markdown]
 # :::{admonition} What you will be able to do
@@ -244,6 +240,7 @@ plt.show()
 # Both histograms rise towards faint magnitudes, because there is more volume far away, and then turn over. In r the turn comes before
 # the survey's limit. The likely reason is the near-infrared limit, known here only through its effect, which takes faint galaxies first.
 #
+# (magnitude-limit)=
 # ### A magnitude limit is a collider
 #
 # Apparent brightness has two causes: how much light a galaxy emits, and how far away it is. Choosing galaxies by apparent
@@ -342,6 +339,7 @@ plt.show()
 # old galaxies are faint there; so a far galaxy looks redder, and the far galaxies are the massive ones. Colour, mass and redshift are entangled, and
 # disentangling them is what the later chapters are about.
 #
+# (where-the-mass-comes-from)=
 # ## Where does the mass come from?
 #
 # Nobody put a galaxy on a scale. The mass in this sample is the result of fitting templates to the five extinction-corrected
@@ -1022,9 +1020,25 @@ if profile != "smoke":
 assert np.array_equal(mock.truth["log_mass"], mock.mass)
 
 # %% [markdown]
+# ## Exercises
+
+# %% [markdown]
+# :::{exercise}
+# :label: exercise-flux
+# *Look.* A galaxy has a flux of 100 nanomaggies in r, measured to one per cent. What is its magnitude, and how sure is it? What are both where the flux is zero?
+# :::
+
+# %% tags=["hide-cell"]
+# Solution: a per cent of the flux is about a hundredth of a magnitude. A flux of zero has no magnitude, and a catalogue has to say so.
+flux, error = 100.0, 1.0
+print(
+    f"{22.5 - 2.5 * np.log10(flux):.2f} mag, to {2.5 / np.log(10) * error / flux:.3f} mag"
+)
+
+# %% [markdown]
 # :::{exercise}
 # :label: exercise-volume
-# Move the volume limit to z = 0.15. How many galaxies remain, and what happens to the correlation of mass and redshift?
+# *Change.* Move the volume limit to z = 0.15. How many galaxies remain, and what happens to the correlation of mass and redshift?
 # Predict both before you run it.
 # :::
 
@@ -1043,6 +1057,32 @@ print(
 print(
     f"z < {deeper_limit:g}: {int(deeper.sum())} galaxies, correlation {pearson(mass[deeper], np.log10(redshift[deeper])):.2f}"
 )
+
+# %% [markdown]
+# :::{exercise}
+# :label: exercise-nearest-colours
+# *Build.* Predict the mass of every test galaxy by the mean mass of the ten training galaxies that are nearest to it in magnitudes, and then in magnitudes and redshift. How far are you from boosting? What decides who is near?
+# :::
+
+# %% tags=["hide-cell"]
+# Solution: whatever has the widest numbers decides who is near, so columns are brought to one width first.
+from sklearn.neighbors import KNeighborsRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+for extra in ([], ["z"]):
+    columns = catalog[[*survey.magnitudes, *extra]]
+    complete = columns.notna().all(axis=1).to_numpy()
+    train, test = (
+        np.intersect1d(sample.rows(part), np.flatnonzero(complete))
+        for part in ("train", "test")
+    )
+    model = make_pipeline(StandardScaler(), KNeighborsRegressor(10))
+    model.fit(columns.iloc[train], mass[train])
+    error = model.predict(columns.iloc[test]) - mass[test]
+    print(
+        f"{' and redshift' if extra else 'magnitudes'}: RMSE {np.sqrt(np.mean(error**2)):.3f} dex"
+    )
 
 # %% [markdown]
 # ## What could be wrong

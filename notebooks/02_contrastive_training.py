@@ -27,37 +27,33 @@
 # for it {cite}`khosla2020,zhang2025,lin2024`.
 
 # %% tags=["remove-cell"]
-# In Colab only: fetch the library and what it lacks, and leave numpy and torch alone.
+# In Colab only: fetch the book and what it lacks, and leave numpy, pandas and torch as they are.
 import importlib.util
+import os
 import subprocess
 import sys
+from importlib.metadata import distributions
+from pathlib import Path
 
-if "google.colab" in sys.modules and importlib.util.find_spec("helpers") is None:
-    needed = {
-        "kcorrect": "kcorrect==5.1.9",
-        "causallearn": "causal-learn==0.1.4.8",
-        "dit": "dit==2.3",
-        "faiss": "faiss-cpu",
-        "lightning": "lightning",
-        "galsim": "galsim==2.8.5",
-        "photutils": "photutils==3.0.0",
-        "astroquery": "astroquery==0.4.11",
-        "reproject": "reproject==0.21.0",
-        "safetensors": "safetensors",
-    }
-    missing = [
-        package
-        for module, package in needed.items()
-        if importlib.util.find_spec(module) is None
-    ]
-    address = "git+https://github.com/galaxy-mass-anatomy/galaxy-mass-anatomy"
-    if missing:
-        subprocess.run(
-            [sys.executable, "-m", "pip", "install", "-q", *missing], check=True
-        )
-    subprocess.run(
-        [sys.executable, "-m", "pip", "install", "-q", "--no-deps", address], check=True
-    )
+if "google.colab" in sys.modules and not Path("../_toc.yml").is_file():
+    address = "https://github.com/galaxy-mass-anatomy/galaxy-mass-anatomy"
+    book = Path("galaxy-mass-anatomy")
+    if not book.is_dir():
+        clone = ["git", "clone", "-q", "--depth", "1", address, str(book)]
+        subprocess.run(clone, check=True)
+    if importlib.util.find_spec("helpers") is None:
+        here = {
+            one.name.lower().replace("_", "-"): one.version for one in distributions()
+        }
+        lines = (book / "constraints.txt").read_text().splitlines()
+        pinned = dict(line.split("==") for line in lines if line[:1].isalnum())
+        missing = {name: pinned[name] for name in pinned if name not in here}
+        held = {name: here[name] for name in ("numpy", "pandas", "torch")}
+        versions = [f"{name}=={version}" for name, version in (missing | held).items()]
+        Path("versions.txt").write_text("\n".join(versions))
+        install = [sys.executable, "-m", "pip", "install", "-q", "-c", "versions.txt"]
+        subprocess.run([*install, f"./{book}"], check=True)
+    os.chdir(book / "notebooks")
 
 # %% [markdown]
 # :::{admonition} What you will be able to do
@@ -466,6 +462,7 @@ pd.DataFrame(
 # The cross-entropy is a sum of four batch means, and for an untrained network each is near the log of the number of bins: it spreads its bet over all of them. The
 # contrast starts near $\log 2 = 0.69$, where a redrawn galaxy is no nearer than a stranger. Consistency is a cross-entropy, not a difference: it starts near four times the log of the number of bins, or eight times where there are second views, and even between equal distributions it is no zero but a multiple of their entropy.
 #
+# (how-well-it-learns)=
 # ## How well does it learn?
 #
 # Now all models: photometry of the galaxies of chapter 1, and every input that the sample with pictures has. At these sample sizes we use compact networks and fewer, wider bins than the 520 of the paper (a square-root
@@ -661,6 +658,7 @@ plt.show()
 # training: another seed gives another network. A network that ties with boosting is what we need. Beating it is not the aim; the aim is an S that holds what the input says.
 
 # %% [markdown]
+# (picture-overtakes)=
 # ## Where does a picture overtake photometry?
 #
 # In the mock the magnitudes are measured on the pictures. So a picture holds what they hold, and more; but the network has to find it among thousands of pixels, and for that it needs examples. How many? A {term}`learning curve` tells. Training at several
@@ -1423,9 +1421,28 @@ assert (crossed.unseen[training_rows].sum(axis=1) == 1).all()
 assert crossed.unseen[sample.rows("test")].all()
 
 # %% [markdown]
+# ## Exercises
+
+# %% [markdown]
+# :::{exercise}
+# :label: exercise-contrast-of-equals
+# *Look.* What is the contrast term when positive and negative distances are equal? Does an encoder gain by shrinking all of S, and what stops it?
+# :::
+
+# %% tags=["hide-cell"]
+# Solution: log 2, at any size of S. Where pairs are told apart the term is smaller, and shrinking all of S takes it back to log 2: it costs.
+from helpers.contrastive.losses import contrast
+
+s = torch.from_numpy(np.random.default_rng(seed).normal(size=(64, 8)))
+for size in (1.0, 0.1, 0.0):
+    equal = contrast([(s, s + size)], (s, s + size))
+    apart = contrast([(s, s + 0.1 * size)], (s, s + size))
+    print(f"distance {size:g}: equal {equal:.3f}, told apart {apart:.3f}")
+
+# %% [markdown]
 # :::{exercise}
 # :label: exercise-shuffled-mass
-# Shuffle the masses among the training galaxies and train `Mopt` again for a few hundred steps. What should the validation cross-entropy
+# *Change.* Shuffle the masses among the training galaxies and train `Mopt` again for a few hundred steps. What should the validation cross-entropy
 # approach, and what does S look like then?
 # :::
 
@@ -1461,7 +1478,7 @@ print(
 # %% [markdown]
 # :::{exercise}
 # :label: exercise-rings-infrared
-# Give the rings the infrared magnitudes too, where your pictures have them, and compare with the rings alone, galaxy by galaxy. Why does the class need no change for that?
+# *Build.* Give the rings the infrared magnitudes too, where your pictures have them, and compare with the rings alone, galaxy by galaxy. Why does the class need no change for that?
 # :::
 
 # %% tags=["hide-cell"]

@@ -22,37 +22,33 @@
 # apart, and inside it we can test what the input misses.
 
 # %% tags=["remove-cell"]
-# In Colab only: fetch the library and what it lacks, and leave numpy and torch alone.
+# In Colab only: fetch the book and what it lacks, and leave numpy, pandas and torch as they are.
 import importlib.util
+import os
 import subprocess
 import sys
+from importlib.metadata import distributions
+from pathlib import Path
 
-if "google.colab" in sys.modules and importlib.util.find_spec("helpers") is None:
-    needed = {
-        "kcorrect": "kcorrect==5.1.9",
-        "causallearn": "causal-learn==0.1.4.8",
-        "dit": "dit==2.3",
-        "faiss": "faiss-cpu",
-        "lightning": "lightning",
-        "galsim": "galsim==2.8.5",
-        "photutils": "photutils==3.0.0",
-        "astroquery": "astroquery==0.4.11",
-        "reproject": "reproject==0.21.0",
-        "safetensors": "safetensors",
-    }
-    missing = [
-        package
-        for module, package in needed.items()
-        if importlib.util.find_spec(module) is None
-    ]
-    address = "git+https://github.com/galaxy-mass-anatomy/galaxy-mass-anatomy"
-    if missing:
-        subprocess.run(
-            [sys.executable, "-m", "pip", "install", "-q", *missing], check=True
-        )
-    subprocess.run(
-        [sys.executable, "-m", "pip", "install", "-q", "--no-deps", address], check=True
-    )
+if "google.colab" in sys.modules and not Path("../_toc.yml").is_file():
+    address = "https://github.com/galaxy-mass-anatomy/galaxy-mass-anatomy"
+    book = Path("galaxy-mass-anatomy")
+    if not book.is_dir():
+        clone = ["git", "clone", "-q", "--depth", "1", address, str(book)]
+        subprocess.run(clone, check=True)
+    if importlib.util.find_spec("helpers") is None:
+        here = {
+            one.name.lower().replace("_", "-"): one.version for one in distributions()
+        }
+        lines = (book / "constraints.txt").read_text().splitlines()
+        pinned = dict(line.split("==") for line in lines if line[:1].isalnum())
+        missing = {name: pinned[name] for name in pinned if name not in here}
+        held = {name: here[name] for name in ("numpy", "pandas", "torch")}
+        versions = [f"{name}=={version}" for name, version in (missing | held).items()]
+        Path("versions.txt").write_text("\n".join(versions))
+        install = [sys.executable, "-m", "pip", "install", "-q", "-c", "versions.txt"]
+        subprocess.run([*install, f"./{book}"], check=True)
+    os.chdir(book / "notebooks")
 
 # %% [markdown]
 # :::{admonition} What you will be able to do
@@ -343,6 +339,7 @@ quality.round(3)
 # %% [markdown]
 # In dex. At k = 100 the neighbours' mean is up to a few per cent worse than the network's prediction, and far worse with the redshift in the input, where a hundred neighbours reach too far. At the preferred k that is mended: what the estimator knows about the mass is laid out in S so that near means alike.
 #
+# (right-distribution)=
 # ## Is that the right distribution?
 #
 # A neighbour mass distribution is a prediction, and predictions can be checked. If a test galaxy's mass is one more draw from its
@@ -699,9 +696,28 @@ if profile not in ("smoke", "paper") and dataset == "sdss-mini":
     assert (shrunk["low"] > 0).all(), shrunk
 
 # %% [markdown]
+# ## Exercises
+
+# %% [markdown]
+# :::{exercise}
+# :label: exercise-narrow-pit
+# *Look.* Somebody's mass distributions are half as wide as they should be. What share of the galaxies has a PIT below 0.1, where it should be a tenth? Draw the line that the figure of departures would show.
+# :::
+
+# %% tags=["hide-cell"]
+# Solution: a quarter at either end, so the line rises above zero on the left, crosses it in the middle, and is below on the right.
+from scipy.stats import norm
+
+errors = np.random.default_rng(seed).normal(size=100_000)  # in true widths
+narrow = norm.cdf(errors / 0.5)
+for value in (0.1, 0.5, 0.9):
+    share = np.mean(narrow < value)
+    print(f"below {value}: {share:.2f}, departure {share - value:+.2f}")
+
+# %% [markdown]
 # :::{exercise}
 # :label: exercise-self-neighbour
-# Keep each training galaxy as its own first neighbour (`exclude_self=False`). What does the RMSE of the training galaxies become at k = 1, and what at k = 100?
+# *Change.* Keep each training galaxy as its own first neighbour (`exclude_self=False`). What does the RMSE of the training galaxies become at k = 1, and what at k = 100?
 # :::
 
 # %% tags=["hide-cell"]
@@ -716,7 +732,7 @@ for count in (1, k):
 # %% [markdown]
 # :::{exercise}
 # :label: exercise-scaled-latent
-# A Euclidean distance weighs each direction of S by how far galaxies spread along it. Give all directions the same spread (whiten S), and search again. What happens to the CRPS, and why?
+# *Build.* A Euclidean distance weighs each direction of S by how far galaxies spread along it. Give all directions the same spread (whiten S), and search again. What happens to the CRPS, and why?
 # :::
 
 # %% tags=["hide-cell"]

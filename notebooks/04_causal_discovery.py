@@ -22,37 +22,33 @@
 # in one that withstands a trap; asks which properties five inputs miss; and ends with causal graphs, on galaxies and in a universe whose causes are known.
 
 # %% tags=["remove-cell"]
-# In Colab only: fetch the library and what it lacks, and leave numpy and torch alone.
+# In Colab only: fetch the book and what it lacks, and leave numpy, pandas and torch as they are.
 import importlib.util
+import os
 import subprocess
 import sys
+from importlib.metadata import distributions
+from pathlib import Path
 
-if "google.colab" in sys.modules and importlib.util.find_spec("helpers") is None:
-    needed = {
-        "kcorrect": "kcorrect==5.1.9",
-        "causallearn": "causal-learn==0.1.4.8",
-        "dit": "dit==2.3",
-        "faiss": "faiss-cpu",
-        "lightning": "lightning",
-        "galsim": "galsim==2.8.5",
-        "photutils": "photutils==3.0.0",
-        "astroquery": "astroquery==0.4.11",
-        "reproject": "reproject==0.21.0",
-        "safetensors": "safetensors",
-    }
-    missing = [
-        package
-        for module, package in needed.items()
-        if importlib.util.find_spec(module) is None
-    ]
-    address = "git+https://github.com/galaxy-mass-anatomy/galaxy-mass-anatomy"
-    if missing:
-        subprocess.run(
-            [sys.executable, "-m", "pip", "install", "-q", *missing], check=True
-        )
-    subprocess.run(
-        [sys.executable, "-m", "pip", "install", "-q", "--no-deps", address], check=True
-    )
+if "google.colab" in sys.modules and not Path("../_toc.yml").is_file():
+    address = "https://github.com/galaxy-mass-anatomy/galaxy-mass-anatomy"
+    book = Path("galaxy-mass-anatomy")
+    if not book.is_dir():
+        clone = ["git", "clone", "-q", "--depth", "1", address, str(book)]
+        subprocess.run(clone, check=True)
+    if importlib.util.find_spec("helpers") is None:
+        here = {
+            one.name.lower().replace("_", "-"): one.version for one in distributions()
+        }
+        lines = (book / "constraints.txt").read_text().splitlines()
+        pinned = dict(line.split("==") for line in lines if line[:1].isalnum())
+        missing = {name: pinned[name] for name in pinned if name not in here}
+        held = {name: here[name] for name in ("numpy", "pandas", "torch")}
+        versions = [f"{name}=={version}" for name, version in (missing | held).items()]
+        Path("versions.txt").write_text("\n".join(versions))
+        install = [sys.executable, "-m", "pip", "install", "-q", "-c", "versions.txt"]
+        subprocess.run([*install, f"./{book}"], check=True)
+    os.chdir(book / "notebooks")
 
 # %% [markdown]
 # :::{admonition} What you will be able to do
@@ -274,6 +270,7 @@ print(
 # The redshift's efficiency is no accident. But look at g - r, which ugriz contains: its mean too stands above the shuffled one. Has the encoder forgotten the
 # colour? Not necessarily.
 #
+# (width-of-a-neighbourhood)=
 # ## The trap: a neighbourhood has a width
 #
 # Galaxies in a neighbourhood have *nearly* equal S. Across its width both the mass and Q change a little with S, in step, and so they correlate, although at
@@ -1511,6 +1508,7 @@ plt.show()
 # They cure a lack of galaxies, and nothing else. With more of them every failed supposition becomes *significant*, and a wrong edge is then found in every sample. Bootstrap frequencies say whether a result would return, not whether it is right.
 
 # %% [markdown]
+# (selection-draws-edges)=
 # ### Selection draws edges
 #
 # A survey takes what is bright enough. A distant galaxy in it is a massive one; and among galaxies of equal mass and distance, a dusty one got in only where something else makes it bright. The magnitude is a {term}`collider`, and the sample holds it
@@ -1812,9 +1810,26 @@ if profile != "smoke" and n_fork >= 20 * k:
     )
 
 # %% [markdown]
+# ## Exercises
+
+# %% [markdown]
+# :::{exercise}
+# :label: exercise-chance
+# *Look.* Which efficiency does a property of pure noise have with so many neighbours, before and after the adjustment? Find the number in the first figure, then compute it.
+# :::
+
+# %% tags=["hide-cell"]
+# Solution: a parabola has two numbers to spend, so about 2 / (k - 1); the adjustment takes away just that.
+noise = np.random.default_rng(seed).normal(size=len(mass))
+test = local_test(mass, noise, index, seed=seed)
+print(
+    f"efficiency {np.nanmean(test.efficiency):.3f}, expected {2 / (k - 1):.3f}; adjusted {np.nanmean(test.adjusted_efficiency):+.4f}"
+)
+
+# %% [markdown]
 # :::{exercise}
 # :label: exercise-width
-# Halve k. Does the published efficiency of g - r go down, as the width of the neighbourhoods does? Predict, then compute.
+# *Change.* Halve k. Does the published efficiency of g - r go down, as the width of the neighbourhoods does? Predict, then compute.
 # :::
 
 # %% tags=["hide-cell"]
@@ -1824,6 +1839,25 @@ for count in (k, k // 2):
     print(
         f"k = {count}: mean adjusted efficiency {np.nanmean(test.adjusted_efficiency):.3f}"
     )
+
+# %% [markdown]
+# :::{exercise}
+# :label: exercise-own-null
+# *Build.* Plant a null on this very S: a property that is a bent function of some of its numbers and noise, so that nothing ties it to the mass once S is known. What do the two forms of the test say?
+# :::
+
+# %% tags=["hide-cell"]
+# Solution: the published form claims a tie that we know is not there; with S removed the test is silent.
+from helpers.causal import sample_test
+
+latent = of_catalogue.latents["Mopt"]
+first, second = ((latent - latent.mean(axis=0)) / latent.std(axis=0)).T[:2]
+own = first + np.sin(second) + np.random.default_rng(seed).normal(size=len(mass))
+for words, s in (("published", None), ("S removed", latent)):
+    test = sample_test(
+        mass, own, index[:300], latent=s, n_replicates=19, n_resamples=2, seed=seed
+    )
+    print(f"{words}: p = {test.p_value:.2f}, excess efficiency {test.excess:+.4f}")
 
 # %% [markdown]
 # ## What could be wrong

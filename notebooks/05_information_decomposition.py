@@ -22,37 +22,33 @@
 # and that shapes compared between bands are synergistic.
 
 # %% tags=["remove-cell"]
-# In Colab only: fetch the library and what it lacks, and leave numpy and torch alone.
+# In Colab only: fetch the book and what it lacks, and leave numpy, pandas and torch as they are.
 import importlib.util
+import os
 import subprocess
 import sys
+from importlib.metadata import distributions
+from pathlib import Path
 
-if "google.colab" in sys.modules and importlib.util.find_spec("helpers") is None:
-    needed = {
-        "kcorrect": "kcorrect==5.1.9",
-        "causallearn": "causal-learn==0.1.4.8",
-        "dit": "dit==2.3",
-        "faiss": "faiss-cpu",
-        "lightning": "lightning",
-        "galsim": "galsim==2.8.5",
-        "photutils": "photutils==3.0.0",
-        "astroquery": "astroquery==0.4.11",
-        "reproject": "reproject==0.21.0",
-        "safetensors": "safetensors",
-    }
-    missing = [
-        package
-        for module, package in needed.items()
-        if importlib.util.find_spec(module) is None
-    ]
-    address = "git+https://github.com/galaxy-mass-anatomy/galaxy-mass-anatomy"
-    if missing:
-        subprocess.run(
-            [sys.executable, "-m", "pip", "install", "-q", *missing], check=True
-        )
-    subprocess.run(
-        [sys.executable, "-m", "pip", "install", "-q", "--no-deps", address], check=True
-    )
+if "google.colab" in sys.modules and not Path("../_toc.yml").is_file():
+    address = "https://github.com/galaxy-mass-anatomy/galaxy-mass-anatomy"
+    book = Path("galaxy-mass-anatomy")
+    if not book.is_dir():
+        clone = ["git", "clone", "-q", "--depth", "1", address, str(book)]
+        subprocess.run(clone, check=True)
+    if importlib.util.find_spec("helpers") is None:
+        here = {
+            one.name.lower().replace("_", "-"): one.version for one in distributions()
+        }
+        lines = (book / "constraints.txt").read_text().splitlines()
+        pinned = dict(line.split("==") for line in lines if line[:1].isalnum())
+        missing = {name: pinned[name] for name in pinned if name not in here}
+        held = {name: here[name] for name in ("numpy", "pandas", "torch")}
+        versions = [f"{name}=={version}" for name, version in (missing | held).items()]
+        Path("versions.txt").write_text("\n".join(versions))
+        install = [sys.executable, "-m", "pip", "install", "-q", "-c", "versions.txt"]
+        subprocess.run([*install, f"./{book}"], check=True)
+    os.chdir(book / "notebooks")
 
 # %% [markdown]
 # :::{admonition} What you will be able to do
@@ -63,7 +59,7 @@ if "google.colab" in sys.modules and importlib.util.find_spec("helpers") is None
 # - Say which conclusion survives a change of the definition of redundancy.
 # :::
 #
-# **Before you start**: chapter 1, executed in the same run. **Time and memory**: about nine minutes on two cores, 2.2 GB.
+# **Before you start**: chapters 1 and 3, executed in the same run. **Time and memory**: about nine minutes on two cores, 2.2 GB.
 
 # %% [markdown]
 # ## Parameters
@@ -93,9 +89,11 @@ import numpy as np
 import pandas as pd
 from helpers.figures_information import (
     band_by_band,
+    component_bars,
     component_trends,
     feature_map,
     galaxy_row,
+    known_mass,
     stacked_components,
 )
 from helpers.information import (
@@ -130,14 +128,22 @@ from helpers.information import (
     tuples_of,
 )
 from helpers.inputs import infrared_input, optical_survey
-from helpers.interaction import band_answers, band_picker
+from helpers.interaction import (
+    band_answers,
+    band_picker,
+    explored_galaxy,
+    galaxy_explorer,
+    slider,
+)
 from helpers.plotting import (
     COLOURS,
     decimal,
     forest,
+    galaxy_pictures,
     legend_below,
     panels,
     pit_departure,
+    show_picture,
     use_style,
 )
 from helpers.runs import open_run, profile_settings, stored_result
@@ -380,6 +386,7 @@ plt.show()
 #
 # in words: redundant is what the less informative input tells, unique what the other tells beyond it, synergistic what both tell beyond the better one. The four add up to $i_{12}$.
 #
+# (negative-synergy)=
 # ### Why is synergy negative where nothing is added?
 #
 # The definition has a trap of its own. Let the second input be the first one with noise on top: it tells nothing new, $i_{12} = i_1$ for every galaxy. Then $\mathrm{Syn} = -U_2$, and $U_2$ is positive, because now
@@ -509,6 +516,77 @@ plt.show()
 # %% [markdown]
 # Stacks to the right of zero are positive parts, to the left negative ones; the black line is where they balance, the information of both. Beneath each bar, what the first input adds to the second (filled) and the second to the first (open), raw.
 #
+# These are averages. Here is the first of them at one galaxy, one whose own gains are close to the average ones:
+
+# %%
+words = (modality[main_name].words[0], "image", "both")
+known = {
+    name: predictive_distributions(
+        pictures,
+        one.name,
+        base=modality[main_name].first if "+" in one.name else None,
+        seeds=seeds,
+        **options,
+    )
+    for name, one in zip(words, main.estimates, strict=True)
+}
+
+# %% tags=["hide-input", "front-page"] mystnb={"image": {"alt": "One galaxy in three panels: its picture; the distributions of its mass before it was seen, from its brightness in five bands, from its picture divided by its flux, and from both, around its true mass; and how the information that both hold, on average over galaxies, divides into redundant, unique and synergistic parts."}}
+gains = np.stack([one.pointwise[picture_rows] for one in main.estimates])
+typical = int(np.argmin(np.abs(gains - gains.mean(axis=1, keepdims=True)).sum(axis=0)))
+row = picture_rows[typical]
+figure, (left, middle, right) = plt.subplots(
+    1, 3, figsize=(8.4, 3.3), width_ratios=[1, 1.7, 1.2]
+)
+stamp = np.asarray(pictures.images[row])[None]
+show_picture(left, galaxy_pictures(stamp, pictures.bands)[0], "one galaxy")
+known_mass(middle, pictures, row, known)
+middle.set_title("what is known of its mass", fontsize=11, fontweight="normal")
+parts = overall["mean"].loc[main_name]
+component_bars(right, parts)
+right.set(xlabel="nats, on average")
+right.set_title("and who says it", fontsize=11, fontweight="normal")
+figure.suptitle(
+    f"{mocked}what {words[0]} and its image, divided by its flux, know of a galaxy's mass",
+    x=0.01,
+    ha="left",
+    fontsize=12.5,
+    fontweight="bold",
+)
+plt.show()
+
+# %% [markdown]
+# And at others, from the lightest to the heaviest. Beside each stand the four galaxies of the training split that are nearest to it in $S$ of the images (chapter 3). What one galaxy's two inputs say may be negative: they mislead about it.
+
+# %% tags=["hide-input"]
+near = this_run.load("03_knn_estimation/pictures_neighbours_Iopt.npz")
+nearest = pictures.rows("train")[near["test_index"]]
+neighbours = dict(zip(near["test_row"].tolist(), nearest, strict=True))
+by_mass = picture_rows[np.argsort(pictures.mass[picture_rows], kind="stable")]
+chosen = by_mass[np.linspace(0, len(by_mass) - 1, 7).round().astype(int)[1:-1]]
+frames = [
+    explored_galaxy(pictures, int(row), known, main, neighbours) for row in chosen
+]
+alts = [
+    f"A galaxy of {pictures.mass[row]:.2f} in log10 of solar masses: its picture and those of its nearest neighbours in S, the distributions of its mass, and its own redundant, unique and synergistic information."
+    for row in chosen
+]
+slider(
+    frames,
+    [f"{pictures.mass[row]:.2f}" for row in chosen],
+    alts,
+    name="log10 stellar mass",
+    start=len(frames) // 2,
+)
+
+# %% [markdown]
+# With a kernel (Binder, Colab or your own computer) the next cell goes through all of them, in order of mass, of synergy, or of what the image adds.
+
+# %%
+galaxy_explorer(pictures, known, main, neighbours)
+
+# %% [markdown]
+# (raw-placebo-net)=
 # ### Raw, placebo, net
 #
 # Every second input of both samples in one figure:
@@ -921,6 +999,7 @@ for nats, known in planted.items():
     )
 
 # %% [markdown]
+# (union-that-knows-less)=
 # ### The union that knows less than its part
 #
 # Now the published way, on the pictures: one network for the photometry and one for photometry and images together, each from scratch, with a logit for every mass bin, and the magnitudes added to the channels of the first convolution. All else, galaxies and steps, is as above.
@@ -1216,6 +1295,7 @@ origin = study["provenance"]["untouched"]
 print(f"make information, commit {origin['commit']}, {origin['date']}")
 
 # %% [markdown]
+# (definitions-differ)=
 # ## Does the conclusion hang on the definition?
 #
 # Redundancy has no agreed definition. The pointwise one above is the paper's. Others ask other questions:
@@ -1427,9 +1507,26 @@ if profile not in ("smoke", "paper") and dataset == "sdss-mini":
     assert largest_placebo < 0.05, "no placebo may gain much"
 
 # %% [markdown]
+# ## Exercises
+
+# %% [markdown]
+# :::{exercise}
+# :label: exercise-sum-of-bands
+# *Look.* The band picker gives for every set of bands what it tells. Do single bands' informations add up to that of all? By how much do they miss, and why in this direction?
+# :::
+
+# %% tags=["hide-cell"]
+# Solution: alone each band is a brightness, and all brightnesses tell much the same, little; together they are colours.
+alone = answers.loc[bands, "information"]
+all_bands = answers.loc["+".join(bands), "information"]
+print(
+    f"sum of single bands {alone.sum():.2f}, of all together {all_bands:.2f} nats; most by one band {alone.max():.2f}"
+)
+
+# %% [markdown]
 # :::{exercise}
 # :label: exercise-noise-input
-# Add a column of pure noise to the catalogue and decompose ugriz with it. What should the conditional information be, and what sign has the synergy?
+# *Change.* Add a column of pure noise to the catalogue and decompose ugriz with it. What should the conditional information be, and what sign has the synergy?
 # :::
 
 # %% tags=["hide-cell"]
@@ -1450,17 +1547,20 @@ with_noise.mean(bootstrap=bootstrap, seed=seed).round(3)
 
 # %% [markdown]
 # :::{exercise}
-# :label: exercise-sum-of-bands
-# The band picker gives for every set of bands what it tells. Do single bands' informations add up to that of all? By how much do they miss, and why in this direction?
+# :label: exercise-own-definition
+# *Build.* Write a definition of redundancy of your own, the smaller of the two *mean* informations, and divide photometry and redshift by it. Which of the parts change, and what does not?
 # :::
 
 # %% tags=["hide-cell"]
-# Solution: alone each band is a brightness, and all brightnesses tell much the same, little; together they are colours.
-alone = answers.loc[bands, "information"]
-all_bands = answers.loc["+".join(bands), "information"]
-print(
-    f"sum of single bands {alone.sum():.2f}, of all together {all_bands:.2f} nats; most by one band {alone.max():.2f}"
+# Solution: this is MMI. Parts move between redundant and unique, and between unique and synergistic; what one input adds to the other is of the three informations alone.
+i1, i2, i12 = wide.loc[["I(X1)", "I(X2)", "I(X1,X2)"], redshift_pair.name]
+own = pd.Series({"R": min(i1, i2), "U1": i1 - min(i1, i2), "U2": i2 - min(i1, i2)})
+own["Syn"] = i12 - own.sum()
+divided = pd.DataFrame(
+    {"pointwise": wide.loc[own.index, redshift_pair.name], "by means": own}
 )
+divided.loc["U2 + Syn, what X2 adds"] = divided.loc[["U2", "Syn"]].sum()
+divided.round(3)
 
 # %% [markdown]
 # ## What could be wrong

@@ -20,37 +20,33 @@
 # it was made. Change a chapter, execute it again, and this page changes with it.
 
 # %% tags=["remove-cell"]
-# In Colab only: fetch the library and what it lacks, and leave numpy and torch alone.
+# In Colab only: fetch the book and what it lacks, and leave numpy, pandas and torch as they are.
 import importlib.util
+import os
 import subprocess
 import sys
+from importlib.metadata import distributions
+from pathlib import Path
 
-if "google.colab" in sys.modules and importlib.util.find_spec("helpers") is None:
-    needed = {
-        "kcorrect": "kcorrect==5.1.9",
-        "causallearn": "causal-learn==0.1.4.8",
-        "dit": "dit==2.3",
-        "faiss": "faiss-cpu",
-        "lightning": "lightning",
-        "galsim": "galsim==2.8.5",
-        "photutils": "photutils==3.0.0",
-        "astroquery": "astroquery==0.4.11",
-        "reproject": "reproject==0.21.0",
-        "safetensors": "safetensors",
-    }
-    missing = [
-        package
-        for module, package in needed.items()
-        if importlib.util.find_spec(module) is None
-    ]
-    address = "git+https://github.com/galaxy-mass-anatomy/galaxy-mass-anatomy"
-    if missing:
-        subprocess.run(
-            [sys.executable, "-m", "pip", "install", "-q", *missing], check=True
-        )
-    subprocess.run(
-        [sys.executable, "-m", "pip", "install", "-q", "--no-deps", address], check=True
-    )
+if "google.colab" in sys.modules and not Path("../_toc.yml").is_file():
+    address = "https://github.com/galaxy-mass-anatomy/galaxy-mass-anatomy"
+    book = Path("galaxy-mass-anatomy")
+    if not book.is_dir():
+        clone = ["git", "clone", "-q", "--depth", "1", address, str(book)]
+        subprocess.run(clone, check=True)
+    if importlib.util.find_spec("helpers") is None:
+        here = {
+            one.name.lower().replace("_", "-"): one.version for one in distributions()
+        }
+        lines = (book / "constraints.txt").read_text().splitlines()
+        pinned = dict(line.split("==") for line in lines if line[:1].isalnum())
+        missing = {name: pinned[name] for name in pinned if name not in here}
+        held = {name: here[name] for name in ("numpy", "pandas", "torch")}
+        versions = [f"{name}=={version}" for name, version in (missing | held).items()]
+        Path("versions.txt").write_text("\n".join(versions))
+        install = [sys.executable, "-m", "pip", "install", "-q", "-c", "versions.txt"]
+        subprocess.run([*install, f"./{book}"], check=True)
+    os.chdir(book / "notebooks")
 
 # %% [markdown]
 # :::{admonition} What you will be able to do
@@ -80,13 +76,23 @@ scheduler: str = ""
 # The text describes the published run. Figures, tables and the numbers that a cell prints are those of the run you execute.
 
 # %%
+from dataclasses import replace
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from helpers.figures_information import band_by_band
+from helpers.figures_information import (
+    band_by_band,
+    component_trends,
+    stacked_components,
+)
 from helpers.findings import ANSWERS, Statement, answer, answers_table, look_up, verdict
 from helpers.information import band_that_adds_most
-from helpers.information.tuples import IMAGE_BAND_TUPLES, PHOTOMETRIC_BAND_TUPLES
+from helpers.information.tuples import (
+    IMAGE_BAND_TUPLES,
+    MODALITY_TUPLES,
+    PHOTOMETRIC_BAND_TUPLES,
+)
 from helpers.plotting import COLOURS, legend_below, panels, use_style
 from helpers.runs import open_run, stored_result
 from IPython.display import display
@@ -184,15 +190,24 @@ def share_of_definitions(question):
 question = f"ugriz and shapes in five bands ({pictures_of}): synergy"
 if question in found["verdicts"]:
     results["summaries"]["definitions"] = share_of_definitions(question)
-adds_infrared = [
-    of_pictures.get(name, {}).get("all", {}).get("conditional_2_net")
-    for name in ("<Mopt, Mir>", "<Iopt, Mir>")
-]
-if all(adds_infrared):
-    results["summaries"] |= {
-        "less": difference(*adds_infrared),
-        "replaced": share_replaced(*adds_infrared),
-    }
+full_run = stored_result("tuples_modality.json")
+results["full run"] = {
+    name: own.set_index("quantity")[["mean", "low", "high"]].to_dict("index")
+    for name, own in pd.DataFrame(full_run["pairs"])
+    .query("group == 'all'")
+    .groupby("tuple")
+}
+infrared_pairs = ("<Mopt, Mir>", "<Iopt, Mir>")
+for where, parts in {
+    "": {name: of_pictures.get(name, {}).get("all", {}) for name in infrared_pairs},
+    ", full run": results["full run"],
+}.items():
+    adds_infrared = [parts[name].get("conditional_2_net") for name in infrared_pairs]
+    if all(adds_infrared):
+        results["summaries"] |= {
+            f"less{where}": difference(*adds_infrared),
+            f"replaced{where}": share_replaced(*adds_infrared),
+        }
 features = pd.DataFrame(stored_result("tuples_feature.json")["pairs"])
 features = features[features["group"] == "all"].set_index(["tuple", "quantity"])
 each_with_light = features.index.get_level_values("tuple").str.count("Mopt") == 2
@@ -226,6 +241,7 @@ print(f"of two shapes, each with ugriz, the most synergistic: {full_pair}")
 for name in (
     "information_study",
     "contrastive_study",
+    "tuples_modality",
     "tuples_feature",
     "tuples_image_band",
     "tuples_photometric_band",
@@ -257,6 +273,13 @@ def of_summary(claim, words, name, section, *quantity, **options):
     """Statement about a summary, or about one quantity of it."""
     path = (name, *quantity)
     return Statement(claim, words, "summaries", path, section=section, **options)
+
+
+def of_full_run(claim, words, name, quantity):
+    """Statement about a pair of inputs with 20,000 galaxies and three refits."""
+    section = "06_findings#modalities-with-more-galaxies"
+    path = (name, quantity)
+    return Statement(claim, words, "full run", path, section=section)
 
 
 def of_test(claim, words, query, given_s_of, **options):
@@ -326,6 +349,30 @@ statements = [
         bound=0.9,
         unit="of the definitions",
     ),
+    of_full_run(
+        "a",
+        "With 20,000 galaxies and refits, images still add",
+        "<Mopt, Ioptnorm>",
+        "conditional_2_net",
+    ),
+    of_full_run(
+        "a",
+        "What images tell with 20,000 galaxies is synergy, pointwise",
+        "<Mopt, Ioptnorm>",
+        "Syn",
+    ),
+    of_full_run(
+        "a",
+        "With 20,000 galaxies and refits, shapes still add",
+        "<Mopt, Morph>",
+        "conditional_2_net",
+    ),
+    of_full_run(
+        "a",
+        "What shapes tell with 20,000 galaxies is synergy, pointwise",
+        "<Mopt, Morph>",
+        "Syn",
+    ),
     of_test(
         "a",
         "At equal S of ugriz, the index n still goes with the mass",
@@ -353,6 +400,20 @@ statements = [
         "Images tell more than half of what they add to ugriz",
         "replaced",
         f"{INFORMATION}#{ADD}",
+        bound=0.5,
+        unit="of it",
+    ),
+    of_full_run(
+        "b",
+        "With 20,000 galaxies and refits, W1 to W3 add to ugriz images",
+        "<Iopt, Mir>",
+        "conditional_2_net",
+    ),
+    of_summary(
+        "b",
+        "With 20,000 galaxies, images tell more than half of it",
+        "replaced, full run",
+        "06_findings#modalities-with-more-galaxies",
         bound=0.5,
         unit="of it",
     ),
@@ -594,7 +655,8 @@ evidence("a")
 
 # %% [markdown]
 # Three words of the claim, and three fates. *Beyond photometry*: yes, in the mock, beyond the placebo, more so with more galaxies, and not in universes where it should not be. *Through morphology*: yes; what the images add is less than what shapes measured on them add, so a network that sees pixels has not yet
-# learned all that a fit of five numbers knows. *As synergy*: that word hangs on the definition. Pointwise synergy is negative for whatever adds little ({ref}`chapter 5 <chapter-information-decomposition>`), and the shapes', which is positive, is not so under every definition. The conditional information is the same under all of them.
+# learned all that a fit of five numbers knows. *As synergy*: that word hangs on the definition and on the number of galaxies. Pointwise synergy is negative for whatever adds little ({ref}`chapter 5 <chapter-information-decomposition>`): that of images is so with some thousand training galaxies, and no longer with 14,000. The shapes' is positive with either, but not under every
+# definition. The conditional information is the same under all of them.
 #
 # **What would settle it**: the same cells on real galaxies with images and masses that were not computed from the same photometry, at 10,000 or more for training.
 #
@@ -604,10 +666,57 @@ evidence("a")
 evidence("b")
 
 # %% [markdown]
-# The infrared adds to images less than it adds to photometry, so they stand in for a part. *Largely* is more than these numbers can carry: how much images replace depends on how well their network was trained, and a weak one leaves everything to be added.
+# The infrared adds to images less than it adds to photometry, so they stand in for a part of it. How large a part depends on how well their network was trained, and a weak one leaves everything to be added. With the training galaxies of chapter 5 *largely* is more than the numbers can carry; with 14,000 images tell well over half of what the infrared adds to photometry, and the word is fair, in the mock. Most of what the infrared tells, such images tell too: it is redundant.
 #
 # **What would settle it**: WISE magnitudes and images of the same galaxies, and a mass to which the infrared contributed.
 #
+# #### Modalities, with more galaxies
+#
+# The pairs of chapter 5 once more, with 14,000 training galaxies in place of some thousand, three refits of every network, and profile `full` (`make tuples`).
+
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Stacked bars of redundant, unique and synergistic information for five pairs of inputs with 20,000 mock galaxies: ugriz with images, with shapes and with WISE, images with WISE, images and WISE with redshift, and what each input adds to the other beneath. Images and shapes add to ugriz, in part as synergy; redshift by far most of all."}}
+pairs_of_full = pd.DataFrame(full_run["pairs"]).query("group == 'all'")
+of_images = results["full run"]["<Mopt, Ioptnorm>"]
+figure, axis = plt.subplots(figsize=(6.8, 4.4))
+stacked_components(
+    axis, pairs_of_full, labels={one.name: one.label for one in MODALITY_TUPLES}
+)
+axis.set_title(
+    f"Mock: images add {of_images['conditional_2']['mean']:.2f} nats to ugriz, {of_images['Syn']['mean']:.2f} of them synergy",
+    loc="right",
+)
+axis.legend(fontsize=8, ncols=2, loc="upper center", bbox_to_anchor=(0.3, -0.16))
+plt.show()
+
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Components of the information of ugriz and flux-normalised images against mass, r magnitude and redshift in three panels, with 20,000 mock galaxies: redundant, unique to each, synergistic, and what the images add, with bands of their intervals."}}
+along = pd.DataFrame(full_run["along"]).query("tuple == '<Mopt, Ioptnorm>'")
+axis_words = {
+    "mass": "log10 stellar mass (solar masses)",
+    "r magnitude": "Petrosian r (mag)",
+    "redshift": "redshift",
+}
+by_mass = along.query("by == 'mass' and quantity == 'conditional_2'")
+most = by_mass.loc[by_mass["mean"].idxmax()]
+figure, axes = panels(
+    3,
+    columns=3,
+    width=3.0,
+    height=3.4,
+    title=f"Mock: images add most, {most['mean']:.2f} nats, at masses of 10^{most['from']:.1f} to 10^{most['to']:.1f}",
+)
+for axis, (by, words) in zip(axes, axis_words.items(), strict=True):
+    component_trends(
+        axis,
+        along[along["by"] == by],
+        quantities=("R", "U1", "U2", "Syn", "conditional_2"),
+        xlabel=words,
+    )
+for axis in axes[1:]:
+    axis.set(ylabel="", ylim=axes[0].get_ylim())
+legend_below(figure, axes[0], columns=3)
+plt.show()
+
+# %% [markdown]
 # ### (c) Shapes between bands
 
 # %%
@@ -707,15 +816,39 @@ if profile not in ("smoke", "paper") and dataset == "sdss-mini":
     assert verdicts.loc[verdicts.index[0], "real galaxies"] == "not tested"
 
 # %% [markdown]
+# ## Exercises
+
+# %% [markdown]
+# :::{exercise}
+# :label: exercise-findings-wider
+# *Look.* Suppose that every interval were twice as wide. Which answers would be undecided? Guess from the figure, then count.
+# :::
+
+
+# %% tags=["hide-cell"]
+# Solution: those whose interval ends within half its width of the bound.
+def doubled(one):
+    """Answer with an interval twice as wide."""
+    wider = {
+        "mean": one.value,
+        "low": 2 * one.low - one.value,
+        "high": 2 * one.high - one.value,
+    }
+    return answer(replace(one.statement, source="wider", path=()), {"wider": wider})
+
+
+for one in answered:
+    if np.isfinite(one.value) and doubled(one).answer != one.answer:
+        print(f"{one.answer} -> {doubled(one).answer}: {one.statement.words}")
+
+# %% [markdown]
 # :::{exercise}
 # :label: exercise-findings-bounds
-# Take every bound of a statement that says *less than*, and halve it. Which answers change? Which verdicts?
+# *Change.* Take every bound of a statement that says *less than*, and halve it. Which answers change? Which verdicts?
 # :::
 
 # %% tags=["hide-cell"]
 # Solution: a bound is a choice, so the answers near it are ours and not nature's.
-from dataclasses import replace
-
 stricter = [
     answer(replace(one.statement, bound=one.statement.bound / 2), results)
     for one in answered
@@ -728,7 +861,7 @@ for one in stricter:
 # %% [markdown]
 # :::{exercise}
 # :label: exercise-findings-own
-# Write a statement of your own: that redshift adds to images and infrared more than a nat, on the galaxies with pictures. Where is its number?
+# *Build.* Write a statement of your own: that redshift adds to images and infrared more than a nat, on the galaxies with pictures. Where is its number?
 # :::
 
 # %% tags=["hide-cell"]
@@ -754,7 +887,7 @@ if known(own):
 #
 # ## Summary
 #
-# In the made-up universe the instruments find that images know something that photometry does not, that it is shape, and that it takes the place of a part of the infrared. Whether to call it synergy depends on a definition, and *strong* or *largely* on a bound. On real galaxies this run can only say what its catalogue
+# In the made-up universe the instruments find that images know something that photometry does not, that it is shape, and that it takes the place of a part of the infrared, the more so the more galaxies there are to learn from. Whether to call it synergy depends on a definition and on that number as well, and *strong* or *largely* on a bound. On real galaxies this run can only say what its catalogue
 # holds, and names the command for the rest.
 
 # %%

@@ -22,37 +22,33 @@
 # {term}`null universes <null universe>` in which pictures add nothing to photometry.
 
 # %% tags=["remove-cell"]
-# In Colab only: fetch the library and what it lacks, and leave numpy and torch alone.
+# In Colab only: fetch the book and what it lacks, and leave numpy, pandas and torch as they are.
 import importlib.util
+import os
 import subprocess
 import sys
+from importlib.metadata import distributions
+from pathlib import Path
 
-if "google.colab" in sys.modules and importlib.util.find_spec("helpers") is None:
-    needed = {
-        "kcorrect": "kcorrect==5.1.9",
-        "causallearn": "causal-learn==0.1.4.8",
-        "dit": "dit==2.3",
-        "faiss": "faiss-cpu",
-        "lightning": "lightning",
-        "galsim": "galsim==2.8.5",
-        "photutils": "photutils==3.0.0",
-        "astroquery": "astroquery==0.4.11",
-        "reproject": "reproject==0.21.0",
-        "safetensors": "safetensors",
-    }
-    missing = [
-        package
-        for module, package in needed.items()
-        if importlib.util.find_spec(module) is None
-    ]
-    address = "git+https://github.com/galaxy-mass-anatomy/galaxy-mass-anatomy"
-    if missing:
-        subprocess.run(
-            [sys.executable, "-m", "pip", "install", "-q", *missing], check=True
-        )
-    subprocess.run(
-        [sys.executable, "-m", "pip", "install", "-q", "--no-deps", address], check=True
-    )
+if "google.colab" in sys.modules and not Path("../_toc.yml").is_file():
+    address = "https://github.com/galaxy-mass-anatomy/galaxy-mass-anatomy"
+    book = Path("galaxy-mass-anatomy")
+    if not book.is_dir():
+        clone = ["git", "clone", "-q", "--depth", "1", address, str(book)]
+        subprocess.run(clone, check=True)
+    if importlib.util.find_spec("helpers") is None:
+        here = {
+            one.name.lower().replace("_", "-"): one.version for one in distributions()
+        }
+        lines = (book / "constraints.txt").read_text().splitlines()
+        pinned = dict(line.split("==") for line in lines if line[:1].isalnum())
+        missing = {name: pinned[name] for name in pinned if name not in here}
+        held = {name: here[name] for name in ("numpy", "pandas", "torch")}
+        versions = [f"{name}=={version}" for name, version in (missing | held).items()]
+        Path("versions.txt").write_text("\n".join(versions))
+        install = [sys.executable, "-m", "pip", "install", "-q", "-c", "versions.txt"]
+        subprocess.run([*install, f"./{book}"], check=True)
+    os.chdir(book / "notebooks")
 
 # %% [markdown]
 # :::{admonition} What you will be able to do
@@ -684,9 +680,24 @@ if profile != "smoke":
     )
 
 # %% [markdown]
+# ## Exercises
+
+# %% [markdown]
+# :::{exercise}
+# :label: exercise-causes
+# *Look.* Name all causes of the apparent magnitude, near and far, from the graph. What of a galaxy is not among them, and what does that mean for a sample chosen by magnitude?
+# :::
+
+# %% tags=["hide-cell"]
+# Solution: nearly everything. In a sample chosen by its magnitude all these are tied to each other.
+causes = UNIVERSE.ancestors("apparent_magnitude")
+print("causes:", ", ".join(name for name in UNIVERSE.names if name in causes))
+print("others:", ", ".join(name for name in UNIVERSE.names if name not in causes))
+
+# %% [markdown]
 # :::{exercise}
 # :label: exercise-dust
-# Take all dust away: `UNIVERSE.do({"dust_depth": 0.001})`. Which galaxies brighten most in r, and does the number of selected galaxies
+# *Change.* Take all dust away: `UNIVERSE.do({"dust_depth": 0.001})`. Which galaxies brighten most in r, and does the number of selected galaxies
 # change? Predict both, then draw a few tiles.
 # :::
 
@@ -707,6 +718,30 @@ for words, tiles in (("with dust", whole), ("without", clear)):
     print(
         f"{words}: {(joined(tiles, 'apparent_magnitude') < 17.77).sum()} brighter than 17.77"
     )
+
+# %% [markdown]
+# :::{exercise}
+# :label: exercise-own-equation
+# *Build.* Write an equation of your own: discs whose radius knows nothing of the mass, with the same scatter. How strongly does the angular size of the selected galaxies still go with their mass, and why?
+# :::
+
+
+# %% tags=["hide-cell"]
+# Solution: the physical size knows nothing of the mass any more, but the angular one tells the distance, and selected galaxies that are far are massive.
+def one_size(parents, noise, n):
+    """Half-light radii around 6 kpc, whatever the mass."""
+    return 10 ** (0.78 + 0.17 * noise.standard_normal(n))
+
+
+sizes_alike = [
+    draw_tile(tile, seed, UNIVERSE.do({"disc_radius": one_size})) for tile in range(6)
+]
+for words, tiles in (("as it is", whole), ("discs of one size", sizes_alike)):
+    bright = joined(tiles, "apparent_magnitude") < 17.77
+    masses = joined(tiles, "log_mass")[bright]
+    for name in ("disc_radius", "disc_angular_radius"):
+        rank = spearmanr(joined(tiles, name)[bright], masses).statistic
+        print(f"{words}: rank correlation of {name} with mass {rank:+.2f}")
 
 # %% [markdown]
 # ## What could be wrong

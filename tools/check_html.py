@@ -1,4 +1,4 @@
-"""Gates on built pages: they load nothing from elsewhere, describe their images, and launch what exists."""
+"""Gates on built pages: they load nothing from elsewhere, describe their images, link and launch what exists."""
 
 from __future__ import annotations
 
@@ -51,12 +51,14 @@ def check(html: Path, root: Path = ROOT) -> list[str]:
     """
     needed = [*(f"{name}.html" for name in documents(root)), "index.html", "search.html", "searchindex.js"]
     problems = [f"{name} is missing" for name in needed if not (html / name).is_file()]
+    anchors: dict[Path, set[str]] = {}
     for page in sorted(html.rglob("*.html")):
         if "_static" in page.relative_to(html).parts:
             continue
         name = page.relative_to(html).as_posix()
         soup = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
         found = [*_loads(soup, page, html), *_images(soup), *_mathematics(soup), *_launches(soup, root)]
+        found += _links(soup, page, html, anchors)
         problems += [f"{name}: {problem}" for problem in found]
     for sheet in sorted(html.rglob("*.css")):
         text = sheet.read_text(encoding="utf-8", errors="replace")
@@ -108,6 +110,24 @@ def _mathematics(soup: BeautifulSoup) -> Iterator[str]:
     scripts = [str(tag["src"]) for tag in soup.find_all("script", src=True)]
     if soup.select_one(".math") and not any("_static/mathjax/" in source for source in scripts):
         yield "has mathematics but does not load the book's own MathJax"
+
+
+def _links(soup: BeautifulSoup, page: Path, html: Path, anchors: dict[Path, set[str]]) -> Iterator[str]:
+    """Links inside the book that lead to no page, or to no place on it; `anchors` keeps the places of pages."""
+    article = soup.find("article") or soup
+    for address in dict.fromkeys(str(link["href"]) for link in article.find_all("a", href=True)):
+        parts = urlsplit(address)
+        if parts.scheme or parts.netloc:
+            continue
+        target = (page.parent / unquote(parts.path)).resolve() if parts.path else page.resolve()
+        if not target.is_relative_to(html.resolve()) or not target.exists():
+            yield f"a link leads to {address}, which does not exist"
+        elif parts.fragment and target.suffix == ".html":
+            if target not in anchors:
+                other = BeautifulSoup(target.read_text(encoding="utf-8"), "html.parser")
+                anchors[target] = {str(tag["id"]) for tag in other.find_all(id=True)}
+            if unquote(parts.fragment) not in anchors[target]:
+                yield f"a link leads to {address}, and there is no such place on that page"
 
 
 def _launch_target(link: Tag) -> str | None:

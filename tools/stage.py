@@ -8,10 +8,11 @@ static page they would ask for scripts from elsewhere and show nothing.
 from __future__ import annotations
 
 import argparse
+import base64
 import filecmp
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import nbformat
@@ -23,6 +24,7 @@ from tools.project import ROOT, chapters
 
 __all__ = ["StagingError", "clean_notebook", "main", "stage"]
 
+FRONT_PAGE = "front-page"  # the tag of the cell whose figure stands on the front page
 WIDGET = "application/vnd.jupyter.widget-view+json"
 STATE = ("widgets", "papermill")
 
@@ -76,11 +78,12 @@ def stage(executed: Path, target: Path, root: Path = ROOT) -> list[Path]:
         The staged files.
     """
     notebooks = {name: clean_notebook(executed / f"{name}.ipynb") for name in chapters(root)}
-    wanted: dict[Path, Path | str] = {Path(name): root / name for name in ("_config.yml", "_toc.yml")}
+    wanted: dict[Path, Path | str | bytes] = {Path(name): root / name for name in ("_config.yml", "_toc.yml")}
     for path in sorted((root / "book").rglob("*")):
         if path.is_file() and not any(part.startswith(".") for part in path.relative_to(root).parts):
             wanted[path.relative_to(root)] = path
     wanted |= {Path("notebooks") / f"{name}.ipynb": text for name, text in notebooks.items()}
+    wanted |= {Path("book") / "_static" / f"{FRONT_PAGE}.png": image for image in _front_page(notebooks.values())}
     for name, content in wanted.items():
         _place(content, target / name)
     for path in sorted(target.rglob("*"), reverse=True):
@@ -92,13 +95,27 @@ def stage(executed: Path, target: Path, root: Path = ROOT) -> list[Path]:
     return [target / name for name in wanted]
 
 
-def _place(content: Path | str, target: Path) -> None:
+def _front_page(notebooks: Iterable[str]) -> Iterator[bytes]:
+    """The figure of the cell that is tagged for the front page, as PNG; none if no cell is."""
+    for text in notebooks:
+        for cell in nbformat.reads(text, as_version=4).cells:
+            if FRONT_PAGE not in cell.metadata.get("tags", []):
+                continue
+            images = [output["data"]["image/png"] for output in cell.outputs if "image/png" in output.get("data", {})]
+            if len(images) != 1:
+                raise StagingError(f"{FRONT_PAGE}: found {len(images)} figures, expected one")
+            yield base64.b64decode(images[0])
+
+
+def _place(content: Path | str | bytes, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     if isinstance(content, Path):
         if not target.is_file() or not filecmp.cmp(content, target, shallow=False):
             shutil.copyfile(content, target)
-    elif not target.is_file() or target.read_text(encoding="utf-8") != content:
-        target.write_text(content, encoding="utf-8")
+        return
+    written = content.encode() if isinstance(content, str) else content
+    if not target.is_file() or target.read_bytes() != written:
+        target.write_bytes(written)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -13,11 +13,19 @@ from matplotlib.axes import Axes
 from .plotting import ATOMS, COLOURS, galaxy_pictures, show_picture
 
 if TYPE_CHECKING:
-    from .information import Decomposition
+    from .information import Decomposition, PredictiveDistributions
     from .information.tuples import InformationTuple
     from .survey import Sample
 
-__all__ = ["band_by_band", "component_trends", "feature_map", "galaxy_row", "stacked_components"]
+__all__ = [
+    "band_by_band",
+    "component_bars",
+    "component_trends",
+    "feature_map",
+    "galaxy_row",
+    "known_mass",
+    "stacked_components",
+]
 
 
 class Style(NamedTuple):
@@ -51,6 +59,7 @@ BAND_WORDS = {
     "conditional_2": "what the rest adds to the band",
 }
 PICTURE_WORDS = {"Syn": "Syn", "conditional_1": "X1 adds", "conditional_2": "X2 adds"}
+SHADES = ("blue", "orange", "vermilion", "green")  # of inputs that are compared
 # Places of a row's bar and markers about its middle, in rows.
 BAR_PLACE, BAR_HEIGHT, MARKER_PLACES = 0.16, 0.44, (-0.18, -0.36)
 
@@ -309,6 +318,52 @@ def galaxy_row(
             show_picture(axis, picture, caption.replace("-", "\N{MINUS SIGN}"))
     for axis in axes[len(rows) :]:
         axis.set_visible(False)
+
+
+def known_mass(axis: Axes, sample: Sample, row: int, distributions: Mapping[str, PredictiveDistributions]) -> None:
+    """Draw what is known of a galaxy's mass before it is seen and by each input, and its mass.
+
+    Parameters
+    ----------
+    axis : Axes
+    sample : Sample
+    row : int
+        Of the sample.
+    distributions : mapping of str to PredictiveDistributions
+        At most four, by what they are called; the prior is that of the first.
+
+    Raises
+    ------
+    ValueError
+        If a distribution lacks the row.
+    """
+    for i, (name, one) in enumerate(distributions.items()):
+        place = np.flatnonzero(one.rows == row)
+        if len(place) != 1:
+            raise ValueError(f"row: found {row}, expected one of the {len(one.rows)} galaxies of {name!r}")
+        width = one.masses[1] - one.masses[0]
+        if i == 0:
+            axis.fill_between(one.masses, one.prior / width, color="0.85", label="not seen")
+        axis.plot(one.masses, one.probability[place[0]] / width, color=COLOURS[SHADES[i]], label=name)
+    axis.axvline(sample.mass[row], color=COLOURS["black"], ls="--", linewidth=1, label="its mass")
+    axis.set(
+        xlim=np.quantile(sample.mass, [0.001, 0.999]) + [-0.3, 0.3],
+        xlabel="log10 stellar mass (solar masses)",
+        ylabel="probability density (1/dex)",
+    )
+    axis.legend(fontsize=8, loc="upper left")
+
+
+def component_bars(axis: Axes, values: Mapping[str, float] | pd.Series) -> None:
+    """Draw R, U1, U2 and Syn (nats) as bars below one another."""
+    axis.barh(
+        [words for _, words, _ in ATOMS],
+        [values[quantity] for quantity, _, _ in ATOMS],
+        color=[colour for _, _, colour in ATOMS],
+    )
+    axis.axvline(0, color=COLOURS["black"], linewidth=0.8)
+    axis.invert_yaxis()
+    axis.tick_params(axis="y", labelsize=9)
 
 
 def _marker(

@@ -69,6 +69,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "star_formation.py",
     ),
     "06_findings": ("findings.py",),
+    "07_known_truths": ("survey", "inputs.py", "neighbours", "causal", "contrastive", "information", "findings.py"),
     "90_mock_universe": ("survey", "bands.py", "inputs.py"),
     "91_scale": ("survey", "inputs.py", "contrastive", "information"),
 }
@@ -87,6 +88,7 @@ SETTINGS: dict[str, tuple[str, ...]] = {
         "mock",
     ),
     "06_findings": (),
+    "07_known_truths": ("truths", "information"),
     "90_mock_universe": ("mock",),
     "91_scale": (),
 }

@@ -59,6 +59,38 @@ def test_search_finds_a_word(address: str, visit: Any) -> None:
 
 
 @pytest.mark.browser
+def test_front_page_shows_a_picture_and_three_doors_on_its_first_screen(address: str, visit: Any) -> None:
+    visit.page.set_viewport_size({"width": LAPTOP, "height": 900})
+    visit.page.goto(f"{address}/book/intro.html", wait_until="load")
+    picture = visit.page.query_selector("article img")
+    assert "front-page" in picture.get_attribute("src")
+    doors = visit.page.query_selector_all("article .sd-card")
+    assert [door.query_selector(".sd-card-title").inner_text() for door in doors] == ["Read", "Run", "Teach"]
+    for seen in (picture, *doors):
+        box = seen.bounding_box()
+        assert box["y"] + box["height"] <= 900
+        assert seen is picture or seen.query_selector("a")
+
+
+@pytest.mark.browser
+def test_a_slider_moves_by_keyboard_and_shows_the_figure_that_it_names(address: str, visit: Any) -> None:
+    visit.page.goto(f"{address}/notebooks/07_known_truths.html", wait_until="load")
+    slider = visit.page.locator(".frame-slider").first
+    control = slider.locator("input")
+    before = slider.locator("[data-shown]").inner_text()
+    control.focus()
+    visit.page.keyboard.press("Home")
+    assert slider.locator("img:not([hidden])").count() == 1
+    labels = [slider.locator("[data-shown]").inner_text()]
+    for _ in range(slider.locator("img").count() - 1):
+        visit.page.keyboard.press("ArrowRight")
+        labels.append(slider.locator("[data-shown]").inner_text())
+        assert slider.locator("img:not([hidden])").get_attribute("data-label") == labels[-1]
+    assert len(set(labels)) == len(labels) and before in labels
+    assert visit.complaints == []
+
+
+@pytest.mark.browser
 def test_first_page_leads_to_the_introduction(address: str, visit: Any) -> None:
     visit.page.goto(f"{address}/", wait_until="load")
     visit.page.wait_for_url("**/book/intro.html", timeout=20_000)
@@ -73,6 +105,8 @@ BAD_PAGES = {
     "an image without alt": ('<img src="data:image/png;base64,AA">', "no alt text"),
     "a path as alt": ('<img src="data:image/png;base64,AA" alt="../_images/ab12.png">', "a path as alt text"),
     "mathematics without MathJax": ('<span class="math">x</span>', "own MathJax"),
+    "a link to no page": ('<a href="absent.html">go</a>', "leads to absent.html, which does not exist"),
+    "a link to no place": ('<a href="page.html#absent">go</a>', "there is no such place"),
     "a launch of nothing": (
         '<a href="https://colab.research.google.com/github/o/r/blob/main/notebooks/99_none.ipynb">go</a>',
         "opens notebooks/99_none.ipynb, which is not in the repository",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import sys
+import types
 from pathlib import Path
 
 import nbformat
@@ -93,3 +95,43 @@ def test_a_changed_pair_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[s
     source.write_text(source.read_text(encoding="utf-8") + "\n# %%\nmore = True\n", encoding="utf-8")
     assert notebooks_main(["--check", str(source)]) == 1
     assert "edited.ipynb" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("chapter", chapters())
+def test_setup_cell_is_the_one_of_all_chapters(chapter: str) -> None:
+    setups = [cell.source for cell in cells(chapter) if "remove-cell" in cell.metadata.get("tags", [])]
+    assert setups == [cell.source for cell in cells(chapters()[0]) if "remove-cell" in cell.metadata.get("tags", [])]
+
+
+def test_setup_cell_in_colab_fetches_the_book_and_changes_no_numpy_pandas_or_torch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = next(cell.source for cell in cells(chapters()[0]) if "remove-cell" in cell.metadata.get("tags", []))
+    commands: list[list[str]] = []
+
+    def run(command: list[str], check: bool) -> None:
+        assert check
+        commands.append(command)
+        if command[0] == "git":
+            (tmp_path / command[-1] / "notebooks").mkdir(parents=True)
+            for name in ("_toc.yml", "constraints.txt"):
+                shutil.copy(ROOT / name, tmp_path / command[-1] / name)
+
+    monkeypatch.setitem(sys.modules, "google.colab", types.ModuleType("google.colab"))
+    monkeypatch.setattr("subprocess.run", run)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    held = {"numpy": "2.0.2", "Pandas": "2.2.2", "torch": "2.6.0+cu124", "typing_extensions": "4.1"}
+    here = [types.SimpleNamespace(name=name, version=version) for name, version in held.items()]
+    monkeypatch.setattr("importlib.metadata.distributions", lambda: here)
+    monkeypatch.chdir(tmp_path)
+    exec(source, {})  # as a notebook would
+    assert [command[0] for command in commands] == ["git", sys.executable]
+    assert commands[0][-2:] == [config()["repository"]["url"], "galaxy-mass-anatomy"]
+    versions = (tmp_path / "versions.txt").read_text().splitlines()
+    assert {"numpy==2.0.2", "pandas==2.2.2", "torch==2.6.0+cu124"} <= set(versions)
+    pinned = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    assert set(versions) <= {*pinned, "numpy==2.0.2", "pandas==2.2.2", "torch==2.6.0+cu124"}
+    assert not [line for line in versions if line.startswith("typing-extensions")]  # it is there, and stays
+    assert Path.cwd() == tmp_path / "galaxy-mass-anatomy" / "notebooks"
+    exec(source, {})  # again, after a restart of the kernel: nothing is left to do
+    assert len(commands) == 2

@@ -14,6 +14,7 @@ from helpers.causal.forks import Fork, draw_fork
 from helpers.causal.graphs import CausalGraph, GraphScore, compare_graphs, score_graph, structural_hamming_distance
 from helpers.causal.independence import LocalTest, benjamini_hochberg, local_test
 from helpers.causal.nonlinear import NonlinearTest, nonlinear_test
+from helpers.causal.planted import LINKS, TRIPLETS, draw_planted, draw_triplet
 from helpers.causal.queries import CONTROLS, query_properties
 from helpers.causal.sample_tests import SampleTest, sample_test, sample_tests
 from helpers.causal.sensitivity import (
@@ -24,12 +25,22 @@ from helpers.causal.sensitivity import (
     sensitivity_analysis,
 )
 from helpers.causal.smoothing import cross_fitted_residuals
-from helpers.causal.truth import equivalence_class, expected_random_score, strongest_correlations, true_graph
+from helpers.causal.truth import (
+    GraphClaims,
+    equivalence_class,
+    expected_random_score,
+    judge_claims,
+    strongest_correlations,
+    true_graph,
+)
 
 __all__ = [
     "CONTROLS",
+    "LINKS",
+    "TRIPLETS",
     "CausalGraph",
     "Fork",
+    "GraphClaims",
     "GraphScore",
     "LocalTest",
     "NonlinearTest",
@@ -46,10 +57,13 @@ __all__ = [
     "determinism",
     "discover",
     "draw_fork",
+    "draw_planted",
+    "draw_triplet",
     "edge_frequencies",
     "equivalence_class",
     "expected_random_score",
     "hidden_variable_experiment",
+    "judge_claims",
     "local_test",
     "nonlinear_test",
     "normal_scores",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 
 import networkx as nx
@@ -15,7 +16,14 @@ from .discovery import checked_selection_tier, checked_tiers
 from .graphs import CausalGraph, GraphScore
 from .search import Question, run_search
 
-__all__ = ["equivalence_class", "expected_random_score", "strongest_correlations", "true_graph"]
+__all__ = [
+    "GraphClaims",
+    "equivalence_class",
+    "expected_random_score",
+    "judge_claims",
+    "strongest_correlations",
+    "true_graph",
+]
 
 Edges = Iterable[Sequence[str]]
 
@@ -115,6 +123,61 @@ def equivalence_class(
         selection=frozenset(selection),
     )
     return CausalGraph.from_marks(observed, run_search(method, question), {"method": method, "test": "known graph"})
+
+
+@dataclass(frozen=True)
+class GraphClaims:
+    """What a graph says that is not so, and what it does not say (ours).
+
+    Attributes
+    ----------
+    missed : int
+        Pairs that are joined in truth alone.
+    invented : int
+        Pairs that are joined in the found graph alone.
+    contradicted : int
+        Ends of shared pairs whose arrowhead or tail is not the true mark. A circle says nothing, and neither does an
+        edge without any mark.
+    """
+
+    missed: int
+    invented: int
+    contradicted: int
+
+    @property
+    def false(self) -> int:
+        """Number of claims that are false."""
+        return self.invented + self.contradicted
+
+
+def judge_claims(found: CausalGraph, true: CausalGraph) -> GraphClaims:
+    """Hold every claim of a graph against the true one, whatever its method leaves open (ours).
+
+    Parameters
+    ----------
+    found : CausalGraph
+    true : CausalGraph
+        As `true_graph` returns it, of the same nodes.
+
+    Returns
+    -------
+    GraphClaims
+
+    Raises
+    ------
+    ValueError
+        If the two have different nodes.
+    """
+    if set(found.nodes) != set(true.nodes):
+        raise ValueError(f"found: found the nodes {sorted(found.nodes)}, expected those of true: {sorted(true.nodes)}")
+    missed = invented = contradicted = 0
+    for a, b in combinations(true.nodes, 2):
+        claimed, right = found.marks(a, b), true.marks(a, b)
+        missed += claimed is None and right is not None
+        invented += claimed is not None and right is None
+        if claimed and right and claimed != ("tail", "tail"):
+            contradicted += sum(one not in (end, "circle") for one, end in zip(claimed, right, strict=True))
+    return GraphClaims(missed, invented, contradicted)
 
 
 def expected_random_score(n_nodes: int, n_true: int, n_found: int) -> GraphScore:

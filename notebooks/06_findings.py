@@ -702,7 +702,7 @@ figure, axes = panels(
     columns=3,
     width=3.0,
     height=3.4,
-    title=f"Mock: images add most, {most['mean']:.2f} nats, at masses of 10^{most['from']:.1f} to 10^{most['to']:.1f}",
+    title=f"Mock: images add most, {most['mean']:.2f} nats, around a mass of 10^{most['centre']:.1f}",
 )
 for axis, (by, words) in zip(axes, axis_words.items(), strict=True):
     component_trends(

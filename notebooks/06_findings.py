@@ -397,7 +397,7 @@ statements = [
     of_summary("b", "They add less to ugriz images", "less", f"{INFORMATION}#{ADD}"),
     of_summary(
         "b",
-        "Images tell more than half of what they add to ugriz",
+        "Images tell more than half of what W1 to W3 add to ugriz",
         "replaced",
         f"{INFORMATION}#{ADD}",
         bound=0.5,
@@ -411,7 +411,7 @@ statements = [
     ),
     of_summary(
         "b",
-        "With 20,000 galaxies, images tell more than half of it",
+        "With 20,000 galaxies, images tell more than half of what W1 to W3 add to ugriz",
         "replaced, full run",
         "06_findings#modalities-with-more-galaxies",
         bound=0.5,

@@ -311,7 +311,9 @@ statements = [
         "conditional_2_net",
         "raw-placebo-net",
     ),
-    of_summary("a", "They still do with the most galaxies", "largest size", SIZES),
+    of_summary(
+        "a", "They still do with the most training galaxies", "largest size", SIZES
+    ),
     of_summary(
         "a",
         "Where they know nothing by construction, they add less than 0.01 nats",
@@ -394,7 +396,12 @@ statements = [
         "conditional_2_net",
         "raw-placebo-net",
     ),
-    of_summary("b", "They add less to ugriz images", "less", f"{INFORMATION}#{ADD}"),
+    of_summary(
+        "b",
+        "W1 to W3 add less to ugriz images than to ugriz",
+        "less",
+        f"{INFORMATION}#{ADD}",
+    ),
     of_summary(
         "b",
         "Images tell more than half of what W1 to W3 add to ugriz",
@@ -457,7 +464,7 @@ statements = [
     ),
     of_summary(
         "c",
-        "What it tells with 20,000 galaxies is synergy, pointwise",
+        "What that shape tells with 20,000 galaxies is synergy, pointwise",
         "a shape, full run",
         "06_findings#c-shapes-between-bands",
         "Syn",

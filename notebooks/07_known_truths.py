@@ -56,7 +56,7 @@ if "google.colab" in sys.modules and not Path("../_toc.yml").is_file():
 # - Read a decomposition of which you know the answer.
 # :::
 #
-# **Before you start**: chapters {ref}`4 <chapter-causal-discovery>` and {ref}`5 <chapter-information-decomposition>`; nothing of their runs is needed. **Time and memory**: three minutes on two cores, 0.7 GB.
+# **Before you start**: chapters {ref}`4 <chapter-causal-discovery>` and {ref}`5 <chapter-information-decomposition>`; nothing of their runs is needed. **Time and memory**: four minutes on two cores, 0.7 GB.
 
 # %% [markdown]
 # ## Parameters

@@ -846,7 +846,7 @@ for name in ("Gaussian copula", "neighbours"):
 # ## Summary
 #
 # Every instrument of this book was given truths to find and truths that forbid it to find anything. Searches that ask for slopes are right about slopes, blind to what has none, and surer of their errors with every galaxy. A test at equal $S$ keeps its promise only if the width of the neighbourhood is taken out; and a collider in $S$ makes ties of its own.
-# Information is found where its shape can be learned, and always from below. How a definition divides it is a choice that no bench can make.
+# Information is found where its shape can be learned, by networks from below. How a definition divides it is a choice that no bench can make.
 
 # %%
 this_run.save_results(

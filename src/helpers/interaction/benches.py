@@ -6,10 +6,9 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-import matplotlib.pyplot as plt
-
 from ..causal import LINKS, CausalGraph, discover, draw_planted, judge_claims, true_graph
 from ..plotting import draw_graph, graph_legend, graph_order, panels
+from .fragments import drawn_as_png
 
 if TYPE_CHECKING:
     from ipywidgets import VBox
@@ -119,7 +118,7 @@ def graph_bench(edges: Iterable[Sequence[str]], *, n: int = 1000, seed: int = 0)
     search = ipywidgets.Dropdown(options=list(SEARCHES), description="search")
     size = ipywidgets.SelectionSlider(options=SIZES, value=n, description="galaxies", continuous_update=False)
     again = ipywidgets.Button(description="draw again")
-    words, picture = ipywidgets.HTML(), ipywidgets.Output()
+    words, picture = ipywidgets.HTML(), ipywidgets.Image(format="png")
     number = [seed]
 
     def show(*_: Any) -> None:
@@ -140,11 +139,7 @@ def graph_bench(edges: Iterable[Sequence[str]], *, n: int = 1000, seed: int = 0)
         words.value = (
             f"{judged.missed} edges missed, {judged.invented} invented, {judged.contradicted} marks contradicted"
         )
-        picture.clear_output(wait=True)
-        with picture:
-            from IPython.display import display
-
-            display(_drawn(*graphs, search.value))
+        picture.value = drawn_as_png(_drawn(*graphs, search.value))
 
     def draw_again(_: Any) -> None:
         number[0] += 1
@@ -166,5 +161,4 @@ def _drawn(planted: CausalGraph, found: CausalGraph, search: str) -> Figure:
         draw_graph(axis, graph, order=order, legend=False)
         axis.set_title(words, fontsize=11)
     graph_legend(axes[0], [planted, found])
-    plt.close(figure)
     return figure

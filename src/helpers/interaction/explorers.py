@@ -10,6 +10,7 @@ import numpy as np
 
 from ..figures_information import component_bars, known_mass
 from ..plotting import galaxy_pictures, show_picture
+from .fragments import drawn_as_png
 
 if TYPE_CHECKING:
     from ipywidgets import VBox
@@ -103,18 +104,13 @@ def galaxy_explorer(
     rows = next(iter(distributions.values())).rows
     order = ipywidgets.Dropdown(options=list(ORDERS), description="in order of")
     place = ipywidgets.IntSlider(value=len(rows) // 2, max=len(rows) - 1, description="galaxy", continuous_update=False)
-    picture = ipywidgets.Output()
+    picture = ipywidgets.Image(format="png")
     values = decomposition.table().assign(mass=sample.mass)
 
     def show(*_: Any) -> None:
         sequence = rows[np.argsort(values[ORDERS[order.value]].to_numpy()[rows], kind="stable")]
-        figure = explored_galaxy(sample, int(sequence[place.value]), distributions, decomposition, neighbours)
-        plt.close(figure)
-        picture.clear_output(wait=True)
-        with picture:
-            from IPython.display import display
-
-            display(figure)
+        galaxy = int(sequence[place.value])
+        picture.value = drawn_as_png(explored_galaxy(sample, galaxy, distributions, decomposition, neighbours))
 
     for control in (order, place):
         control.observe(show, names="value")

@@ -6,11 +6,15 @@ page runs it twice nothing happens twice. They hold no words; what they fill in,
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
 
 from ..plotting import COLOURS
 
-__all__ = ["Fragment", "page"]
+__all__ = ["Fragment", "drawn_as_png", "page"]
 
 # A theme tells by an attribute that it is dark: the book's pages, JupyterLab, Colab. The book's theme puts HTML that it
 # does not know on a light ground in the dark; a piece brings its own. `hidden` must win over `display`.
@@ -80,3 +84,15 @@ def page(kind: str, content: str, style: str, script: str, attributes: str = "")
         f'<figure class="no-kernel {kind}" data-lm-suppress-shortcuts="true"{attributes}>\n{content}\n</figure>\n'
         f"<script>{script}</script>"
     )
+
+
+def drawn_as_png(figure: Figure) -> bytes:
+    """Draw a figure for a widget, and close it, so that the cell does not show it once more.
+
+    Widgets hold pictures, and not the output of cells: a front end that executes a notebook has to follow captured
+    output message by message, and was seen to wait for one that never came.
+    """
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", bbox_inches="tight")
+    plt.close(figure)
+    return buffer.getvalue()

@@ -47,7 +47,7 @@ def test_chapter_runs_alone_from_stored_artifacts(executed: ChapterExecutions, t
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("chapter", [name for name in chapters() if "02" < name < "90"])
+@pytest.mark.parametrize("chapter", [name for name in chapters() if "02" < name < "07"])  # chapter 7 reads no other
 def test_chapter_opens_alone_from_the_bundle(
     chapter: str, executed: ChapterExecutions, anatomy_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

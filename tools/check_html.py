@@ -51,15 +51,16 @@ def check(html: Path, root: Path = ROOT) -> list[str]:
     """
     needed = [*(f"{name}.html" for name in documents(root)), "index.html", "search.html", "searchindex.js"]
     problems = [f"{name} is missing" for name in needed if not (html / name).is_file()]
-    anchors: dict[Path, set[str]] = {}
-    for page in sorted(html.rglob("*.html")):
-        if "_static" in page.relative_to(html).parts:
-            continue
-        name = page.relative_to(html).as_posix()
-        soup = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
+    pages = {
+        page.resolve(): BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
+        for page in sorted(html.rglob("*.html"))
+        if "_static" not in page.relative_to(html).parts
+    }
+    anchors = {page: {str(tag["id"]) for tag in soup.find_all(id=True)} for page, soup in pages.items()}
+    for page, soup in pages.items():
+        name = page.relative_to(html.resolve()).as_posix()
         found = [*_loads(soup, page, html), *_images(soup), *_mathematics(soup), *_launches(soup, root)]
-        found += _links(soup, page, html, anchors)
-        problems += [f"{name}: {problem}" for problem in found]
+        problems += [f"{name}: {problem}" for problem in (*found, *_links(soup, page, html, anchors))]
     for sheet in sorted(html.rglob("*.css")):
         text = sheet.read_text(encoding="utf-8", errors="replace")
         problems += [f"{sheet.relative_to(html)}: loads {address}" for address in CSS_REFERENCE.findall(text)]
@@ -113,21 +114,17 @@ def _mathematics(soup: BeautifulSoup) -> Iterator[str]:
 
 
 def _links(soup: BeautifulSoup, page: Path, html: Path, anchors: dict[Path, set[str]]) -> Iterator[str]:
-    """Links inside the book that lead to no page, or to no place on it; `anchors` keeps the places of pages."""
+    """Links inside the book that lead to no page, or to no place on it; `anchors` are the places of every page."""
     article = soup.find("article") or soup
     for address in dict.fromkeys(str(link["href"]) for link in article.find_all("a", href=True)):
         parts = urlsplit(address)
         if parts.scheme or parts.netloc:
             continue
-        target = (page.parent / unquote(parts.path)).resolve() if parts.path else page.resolve()
+        target = (page.parent / unquote(parts.path)).resolve() if parts.path else page
         if not target.is_relative_to(html.resolve()) or not target.exists():
             yield f"a link leads to {address}, which does not exist"
-        elif parts.fragment and target.suffix == ".html":
-            if target not in anchors:
-                other = BeautifulSoup(target.read_text(encoding="utf-8"), "html.parser")
-                anchors[target] = {str(tag["id"]) for tag in other.find_all(id=True)}
-            if unquote(parts.fragment) not in anchors[target]:
-                yield f"a link leads to {address}, and there is no such place on that page"
+        elif parts.fragment and target in anchors and unquote(parts.fragment) not in anchors[target]:
+            yield f"a link leads to {address}, and there is no such place on that page"
 
 
 def _launch_target(link: Tag) -> str | None:

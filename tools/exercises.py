@@ -124,7 +124,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, content in pages.items():
         with atomic_path(output / name) as temporary:
             temporary.write_text(content, encoding="utf-8")
-    print(f"{text.count('. *')} exercises: {output / 'sheet.html'}, and a notebook for each chapter beside it")
+    count = sum(len(list(exercises(one))) for one in notebooks.values())
+    print(f"{count} exercises: {output / 'sheet.html'}, and a notebook for each chapter beside it")
     return 0
 
 

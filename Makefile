@@ -15,7 +15,7 @@ SUFFIX := $(if $(filter-out book,$(PROFILE)),-$(PROFILE))
 STAGE := _build/stage$(SUFFIX)
 HTML := _build/book$(SUFFIX)
 
-.PHONY: help book chapter smoke test serve field full study independence information tuples scale bundle check-bundle exercises sync lint bench bench-survey clean
+.PHONY: help book chapter smoke pdf test serve field full study independence information tuples scale bundle check-bundle exercises sync lint bench bench-survey clean
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 
@@ -31,6 +31,9 @@ chapter: $(VENV)/.stamp _build/.synced ## execute one chapter: make chapter CHAP
 
 smoke: ## the whole book, small and fast, in folders of its own
 	@$(MAKE) --no-print-directory book PROFILE=smoke
+
+pdf: $(HTML)/.built ## print the book to _build/anatomy_of_a_stellar_mass.pdf; needs a Chromium
+	$(BIN)/python tools/pdf.py $(HTML)/_build/html
 
 test: lint ## ruff, mypy, then all tests, on up to four cores
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
@@ -91,7 +94,7 @@ clean: ## remove what was built and all runs; keep .venv and the data cache
 $(VENV)/.stamp: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -c 'import sys; sys.exit("Python 3.11 or newer is needed" if sys.version_info < (3, 11) else 0)'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[book,test,cluster]'
+	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[book,test,cluster]'
 	@touch $@
 
 # The .py is the source. The generator leaves a notebook that is already right untouched, so only the

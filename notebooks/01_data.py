@@ -16,11 +16,11 @@
 #
 # *Which galaxies are these, and what do we already know once we know how they were chosen?*
 #
-# Every number in this book is a statement about one list of galaxies. Before any network sees that list, we should
-# know how a galaxy gets onto it, what was measured and what was only inferred. This chapter opens the list. It holds
+# Every number in this book is a statement about a list of galaxies. Before any network sees such a list, we should
+# know how a galaxy gets onto it, what was measured and what was only inferred. This chapter opens two. The first holds
 # real galaxies: {term}`Petrosian magnitudes <Petrosian magnitude>` from SDSS, near-infrared magnitudes from 2MASS, a
-# {term}`redshift` each, and one column that nobody measured, the {term}`stellar mass`. Then it opens a second list, of
-# galaxies that do not exist: a {term}`mock universe`, with pictures, whose every cause we wrote down ourselves. And it ends with two more doors: to
+# {term}`redshift` each, and one column that nobody measured, the {term}`stellar mass`. The second holds
+# galaxies that do not exist: a {term}`mock universe`, with pictures, whose every cause we wrote down ourselves. The chapter ends with two more doors: to
 # the survey itself, with real pictures, and to galaxies of your own.
 
 # %% tags=["remove-cell"]
@@ -150,7 +150,7 @@ for key in ("origin", "sha256", "target"):
 
 # %% [markdown]
 # Five numbers a column say more than a page about it. Magnitudes are not corrected for {term}`Galactic extinction`: the
-# {term}`reddening <reddening E(B-V)>` `EBV` stands beside them and goes along with every input, so that a model can correct for it itself.
+# {term}`reddening` `EBV` stands beside them and goes along with every input, so that a model can correct for it itself.
 
 # %%
 shown = ["z", "EBV", *survey.magnitudes, *infrared_magnitudes, "lgm_tot_p50"]
@@ -203,8 +203,8 @@ print(split_sizes.to_string())
 # ## How were they chosen?
 #
 # Nobody drew these galaxies from the universe at random. The SDSS main galaxy sample takes galaxies brighter than
-# 17.77 in r, after correction for extinction {cite}`strauss2002`. And all but a handful of these have a 2MASS
-# magnitude, so they also had to be bright in the near infrared.
+# 17.77 in r, after correction for extinction {cite}`strauss2002`. And all of these but one have 2MASS
+# magnitudes, so they also had to be bright in the near infrared.
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Two histograms. Extinction-corrected r magnitudes rise to a peak near 17, decline, and are nearly gone beyond 17.77. 2MASS K magnitudes rise to a peak near 13.8 and fall quickly after it."}}
 magnitude = dereddened(catalog, survey, reference.name)
@@ -222,6 +222,8 @@ axes[0].set(
     xlabel=f"{reference.name}, extinction-corrected (AB mag)",
     ylabel="galaxies per 0.1 mag",
 )
+# Room above the bars, where the legend has to be.
+axes[0].set_ylim(0, 1.22 * axes[0].get_ylim()[1])
 axes[0].legend(loc="upper left")
 if infrared is not None:
     # Of 2MASS the last band, K; of WISE the first, W1.
@@ -352,7 +354,8 @@ plt.show()
 #   {cite}`kauffmann2003,brinchmann2004`. The caveat is not a defect of this small sample: it belongs to the subject.
 #
 # We can watch this. {term}`Gradient boosting <gradient boosting>` predicts the mass from photometry, then from photometry with redshift, and is
-# judged on the test split by its root-mean-square error (RMSE), in {term}`dex`.
+# judged on the test split by its root-mean-square error (RMSE), in {term}`dex`. `Mopt` is the book's name for optical magnitudes,
+# `Mnir` for near-infrared ones, `Zspec` for the redshift ({ref}`notation`).
 
 
 # %%
@@ -375,7 +378,7 @@ for inputs, residual in residuals.items():
     ordered = np.sort(np.abs(residual))
     table.loc[inputs, "without the worst galaxy"] = np.sqrt(np.mean(ordered[:-1] ** 2))
     table.loc[inputs, "1.48 x median error"] = 1.4826 * np.median(ordered)
-table.round(3)
+table.map("{:.3f}".format).where(table.notna(), "")
 
 # %%
 worst = sample.rows("test")[np.argmax(np.abs(residuals["Mopt+Zspec"]))]
@@ -443,7 +446,11 @@ plt.show()
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Directed graph of the mock universe in layers. On top stand the causes without parents, such as stellar mass, redshift, inclination and the group a galaxy lives in. Below them come environment, quenching, star formation, bulge fraction, dust, sizes and stellar populations; then the fluxes of bulge and disc; and last the apparent magnitude. Stellar mass has the most arrows."}}
 figure, axis = plt.subplots(figsize=(6.6, 8.6))
-draw_layers(axis, UNIVERSE.names, UNIVERSE.edges, highlight={"log_mass"})
+labels = {
+    "log_ssfr": "specific\nstar\nformation",
+    "bulge_sersic_index": "bulge\nSérsic\nindex",
+}
+draw_layers(axis, UNIVERSE.names, UNIVERSE.edges, highlight={"log_mass"}, labels=labels)
 axis.set_title("In the mock universe, mass has the most effects")
 plt.show()
 
@@ -467,11 +474,12 @@ print(
 )
 print(f"images: {mock.images.shape}, {mock.images.dtype}, read when asked for")
 print(f"measured columns: {mock.catalog.shape[1]}; true ones: {mock.truth.shape[1]}")
-mock.null_counts().head(5)
+print(mock.null_counts().head(5).to_string())
 
 # %% [markdown]
 # The nulls here have the same reasons as in a real survey: W3 is shallow and misses faint galaxies, and the u band, above all that of red ones, is
-# often too faint for the fit of a {term}`Sersic profile`.
+# often too faint for the fit of a {term}`Sérsic profile <Sersic profile>`. `log_density_5`, how crowded a place is, is null for galaxies that lie just outside
+# the patches of sky, and where too few others stand at their redshift to find a fifth neighbour.
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Two rows of six colour pictures of mock galaxies. Above, star-forming ones: pale or yellowish, from round to thin. Below, quenched ones: orange, with a brighter centre."}}
 tilt = mock.truth["inclination"].to_numpy()
@@ -627,7 +635,9 @@ compared = pd.DataFrame(
         for name, (table, masses, of) in tables.items()
     }
 )
-compared.round(3)
+written = compared.map("{:.3f}".format)
+written.loc["galaxies"] = compared.loc["galaxies"].map("{:.0f}".format)
+written
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Four panels compare real and mock galaxies. Contours of g minus r against r magnitude and against stellar mass largely overlap, the mock's reaching to lower masses. Redshift histograms both peak near 0.1, but the mock has fewer galaxies beyond 0.15. Half-light radii of star-forming mock galaxies run a little above the published relation of late-type galaxies; those of quenched ones rise less steeply with mass than that of early-type galaxies."}}
 figure, axes = panels(4, title="The mock resembles the real sample, and is not it")
@@ -708,7 +718,7 @@ axes[3].legend(fontsize=8.5, loc="upper left")
 plt.show()
 
 # %% [markdown]
-# The real sample holds no sizes, so the last panel shows the relations that were published for SDSS galaxies {cite}`shen2003` in their
+# The contours enclose 30, 60 and 90% of the galaxies. The real sample holds no sizes, so the last panel shows the relations that were published for SDSS galaxies {cite}`shen2003` in their
 # place. They are of {term}`half-light radii <half-light radius>` defined in another way than the mock's Petrosian ones, so a few tens of per cent between them mean little; that
 # the radii of quenched mock galaxies rise less steeply with mass is more than that. The mock also has fewer galaxies beyond z = 0.15. In part that may be
 # the selection, which is not quite the same: the real sample had to be detected in the near infrared.
@@ -758,7 +768,7 @@ hardness.rename_axis("RMSE (dex)").round(3)
 # ## Three doors to a sample
 #
 # The chapters that follow take a *sample*, a catalogue whose columns have the book's names and perhaps pictures, and do not ask where it comes from. That of this
-# chapter came with a library, and no door was needed. For more there are three. You have seen what is behind the first; with another value of `dataset` in the parameters cell the whole book goes through any of them.
+# chapter came with a library, and no door was needed. For more there are three. You have seen what is behind the first; with another value of `dataset` in the parameters cell chapters 1 to 5 go through any of them.
 #
 # ### First door: the mock
 #
@@ -794,7 +804,7 @@ costs.astype({"requests": int}).round(2)
 
 # %% [markdown]
 # This is an estimate, from the sizes of the frames of one field and the density of the main galaxies on the sky; nothing was asked of a server to make
-# it. `frames` are the survey's own calibrated images, on which the Sersic indices of this door are measured. `hips2fits` is a quick look: the service resamples an all-sky map, so noise and flux
+# it. `frames` are the survey's own calibrated images, on which the Sérsic indices of this door are measured. `hips2fits` is a quick look: the service resamples an all-sky map, so noise and flux
 # are not those of the survey. Interrupted, it goes on after the last finished page or frame, and each of them is believed only after it was checked.
 #
 # Where does each column come from? This table is not written by hand: the query is made from it. (*b* is each of u, g, r, i, z; W2 to W4 are as W1. CAS is the survey's archive;
@@ -806,24 +816,26 @@ origins = origins.drop(
     [f"w{i}{kind}" for i in (2, 3, 4) for kind in ("mpro", "sigmpro")]
 )
 origins.index = origins.index.str.replace("{u,g,r,i,z}", "b")
-origins.style.set_table_styles(
+origins.style.set_table_attributes('class="dataframe"').set_table_styles(
     [
         {
-            "selector": "th, td",
-            "props": "text-align: left; vertical-align: top; padding-right: 1em",
+            "selector": f"{part} {cell}",
+            "props": "text-align: left !important; vertical-align: top",
         }
+        for part in ("thead", "tbody")
+        for cell in ("th", "td")
     ]
 )
 
 # %% [markdown]
-# Three caveats come with this door. `lgm_tot_p50` is itself a fit to ugriz at the known redshift {cite}`kauffmann2003`, as the mass of the sample above is, but to magnitudes of
-# another kind, so that ours need not give it back exactly. And
-# WISE is blurred to 6 arcseconds and more: `w1mpro` is the brightness of a *point*, which for a large galaxy misses its outskirts. And the archive lists galaxies by spectroscopic plate, so the first thousands are
+# Three caveats come with this door. First, `lgm_tot_p50` is itself a fit to ugriz at the known redshift {cite}`kauffmann2003`, as the mass of the sample above is, but to magnitudes of
+# another kind, so that ours need not give it back exactly. Second,
+# WISE is blurred to 6 arcseconds and more: `w1mpro` is the brightness of a *point*, which for a large galaxy misses its outskirts. Third, the archive lists galaxies by spectroscopic plate, so the first thousands are
 # a few patches of sky and not a random draw: `sample.catalog["plate"].nunique()` counts them.
 #
 # ### A real picture
 #
-# The frames of one field can be fetched by themselves (`make field`, 17 MB). Where they are at hand, or the network is allowed, the cells below cut real galaxies out of them. Each
+# The frames of one field can be fetched by themselves (`make field`, 17 MB). Where this section has no figures, that has not been done, and the text describes what they would show. Where the frames are at hand, or the network is allowed, the cells below cut real galaxies out of them. Each
 # {term}`stamp` keeps the pixels of the r band untouched; i, u, z and g, which the camera took one to five minutes later with other detectors, are shifted onto them.
 
 # %%
@@ -859,7 +871,7 @@ if real_field:
         print(f"  refused: {reason}")
 else:
     print("The frames of this field are not at hand, so two figures are missing here.")
-    print("`make field` fetches them.")
+    print("The command 'make field' fetches them.")
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Two rows of six colour pictures of real galaxies cut from an SDSS frame: round and elongated, yellow and bluish, several with fainter neighbours in the stamp, on a noisy sky."}}
 if real_field:
@@ -985,7 +997,7 @@ pd.DataFrame(
     {
         name: {
             "bands": entry.label,
-            "kind": entry.kind,
+            "read as": entry.kind,
             "wavelengths (micrometres)": ", ".join(
                 f"{band.wavelength:.2f}" for band in entry.bands
             ),
@@ -1066,6 +1078,7 @@ print(
 
 # %% tags=["hide-cell"]
 # Solution: whatever has the widest numbers decides who is near, so columns are brought to one width first.
+# Boosting also reads the errors and the reddening, and is judged on galaxies with nulls too, so this is no contest on equal terms.
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -1080,8 +1093,9 @@ for extra in ([], ["z"]):
     model = make_pipeline(StandardScaler(), KNeighborsRegressor(10))
     model.fit(columns.iloc[train], mass[train])
     error = model.predict(columns.iloc[test]) - mass[test]
+    boosted = rmse["Mopt+Zspec" if extra else "Mopt"]
     print(
-        f"{' and redshift' if extra else 'magnitudes'}: RMSE {np.sqrt(np.mean(error**2)):.3f} dex"
+        f"{'magnitudes and redshift' if extra else 'magnitudes'}: RMSE {np.sqrt(np.mean(error**2)):.3f} dex, {boosted:.3f} by boosting"
     )
 
 # %% [markdown]
@@ -1104,8 +1118,8 @@ for extra in ([], ["z"]):
 #
 # The sample is chosen by apparent brightness, which ties mass to redshift. Its mass is a function of photometry and redshift,
 # so redshift is the whole of what photometry lacks. In the mock universe the causes are known, the same selection makes the same
-# tie out of nothing, and mass hides from photometry about as well. The same call opens real galaxies with pictures, or yours. Chapter 2 trains a network on the photometry, and chapters 3 to 5 ask what it
-# has learnt.
+# tie out of nothing, and mass hides from photometry about as well. The same call opens real galaxies with pictures, or yours. Chapter 2 trains networks on the photometry and on the mock's pictures, and chapters 3 to 5 ask what they
+# have learnt.
 
 # %%
 this_run.save("catalog.parquet", catalog.assign(split=sample.split))

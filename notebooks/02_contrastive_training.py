@@ -173,7 +173,7 @@ if alone:
     sample = Sample.from_frame(loaded.catalog, split=loaded.split)
 
 # %% [markdown]
-# ### Two samples
+# ## Two samples
 #
 # Photometry we have of the galaxies of chapter 1. Pictures need a sample with pictures. If yours has them, they are used. Otherwise they are those of the
 # {term}`mock universe`, and what we learn from them is about networks, not about galaxies.
@@ -308,7 +308,7 @@ peak = [
     for image in (measured[brightest[0], red], stretched[0, red])
 ]
 
-figure, axes = panels(5, columns=5, width=1.5, height=1.55)
+figure, axes = panels(5, columns=5, width=1.5, height=1.85)
 in_colour = galaxy_pictures(pictures.images[shown], pictures.bands)
 show_picture(axes[0], in_colour[0], "in colour")
 band = pictures.bands[red]
@@ -325,7 +325,7 @@ for axis, image, caption in zip(
 ):
     show_picture(axis, image[0, red].numpy(), caption, limits=limits)
 figure.suptitle(
-    f"The brightest of {image_scaling.size} x {image_scaling.size} pixels is {peak[0]:.0f} times the median size of a pixel; stretched, {peak[1]:.0f} times",
+    f"The brightest pixel is {peak[0]:.0f} times the median one;\nstretched, {peak[1]:.0f} times",
     x=0.01,
     ha="left",
     fontsize=12.5,
@@ -449,7 +449,10 @@ pd.DataFrame(
     {
         f"{name}, {bins[name].count} bins": {
             "4 log of the bins": 4 * np.log(bins[name].count),
-            **{term: float(value) for term, value in vars(found).items()},
+            **{
+                term.replace("_", "-"): float(value)
+                for term, value in vars(found).items()
+            },
             "weight of the reconstruction": settings_for(
                 galaxies_of[name], name
             ).reconstruction_weight,
@@ -527,6 +530,7 @@ groups = {
 unfinished = [key for key, model in models.items() if not model.verdict["converged"]]
 figure, axes = panels(
     2,
+    height=4.1,
     title=f"{len(models) - len(unfinished)} of {len(models)} trainings gain less than 0.02 nats late",
 )
 for axis, (kind, keys) in zip(axes, groups.items(), strict=True):
@@ -549,7 +553,7 @@ for axis, (kind, keys) in zip(axes, groups.items(), strict=True):
         )
     axis.set(xlabel="training step")
     axis.set_title(kind, fontsize=10, fontweight="normal")
-    axis.legend(fontsize=9)
+    axis.legend(fontsize=9, loc="upper left", bbox_to_anchor=(0, -0.18))
 axes[0].set(ylabel="validation cross-entropy (nats)")
 plt.show()
 
@@ -655,7 +659,7 @@ plt.show()
 
 # %% [markdown]
 # The differences are taken galaxy by galaxy, because what makes a galaxy hard for one model makes it hard for the other; the bars are 95% intervals over galaxies. They do not hold the luck of the
-# training: another seed gives another network. A network that ties with boosting is what we need. Beating it is not the aim; the aim is an S that holds what the input says.
+# training: another seed gives another network. On `sdss-mini` boosting is ahead of both networks, by 0.03 to 0.04 nats and with intervals that exclude zero; only those of the mock tie with boosting or win. A network that ties with boosting is what we need. Beating it is not the aim; the aim is an S that holds what the input says.
 
 # %% [markdown]
 # (picture-overtakes)=
@@ -772,7 +776,7 @@ plt.show()
 
 # %% [markdown]
 # Bars are 95% intervals over the test galaxies, which are the same in all points; so the differences on the right and in the table are surer than the bars on the left suggest. Where a size was trained with several seeds, points and intervals are means over them and the table has the lowest and the highest; where it was trained once, the luck of the training is not in the interval.
-# The crossing lies somewhere between the size in the title and the one before. An open marker is a training that still gained at its end.
+# The curve of pictures crosses both of photometry between 500 and 1,500 training galaxies; the title names the size from which the lead is sure against both rivals, over galaxies and seeds. An open marker is a training that still gained at its end.
 #
 # Part of the curves' shape is tuning. The networks of pictures took more steps with more galaxies, and a stronger {term}`weight decay` with few, which keeps a network from learning few pictures by heart; it was tried at 1,500 galaxies only, where validation galaxies preferred it. Photometry had the same settings throughout; for few galaxies boosted trees are ahead of its network, and shorter trainings did not help that. And all sizes share the validation galaxies, which choose the step that is kept and calibrate, so the smallest saw more masses than the axis says.
 # Where a curve still falls at its end, the network has not yet said what its *input* knows, only what it has learnt of it so far.
@@ -857,11 +861,13 @@ test_catalog = pictures.catalog.iloc[pictures.rows("test")]
 test_mass = pictures.mass[pictures.rows("test")]
 
 
-def quarters(values):
+def quarters(values, decimals):
     """Four groups of equal size, and the median of each."""
     edges = np.nanquantile(values, [0.25, 0.5, 0.75])
     number = np.where(np.isfinite(values), np.digitize(values, edges), -1)
-    return {f"{np.median(values[number == i]):.3g}": number == i for i in range(4)}
+    return {
+        f"{np.median(values[number == i]):.{decimals}f}": number == i for i in range(4)
+    }
 
 
 divisions = {}
@@ -871,9 +877,10 @@ if "specsfr_tot_p50" in test_catalog:
         name: np.asarray(classes == name)
         for name in ("passive", "other", "star-forming")
     }
-divisions["log10 mass, quarters"] = quarters(test_mass)
+by_solar_masses = "log10 mass (solar masses), quarters"
+divisions[by_solar_masses] = quarters(test_mass, 2)
 if "z" in test_catalog:
-    divisions["redshift, quarters"] = quarters(test_catalog["z"].to_numpy())
+    divisions["redshift, quarters"] = quarters(test_catalog["z"].to_numpy(), 3)
 by_group = {
     (key[1], division): quality_table(
         distributions[key][pictures.rows("test")],
@@ -930,10 +937,10 @@ figure.legend(
     ncols=3,
     fontsize=10,
 )
-by_mass = by_group[measured_by[0], "log10 mass, quarters"]["bias"]
+by_mass = by_group[measured_by[0], by_solar_masses]["bias"]
 low_end, high_end = by_mass.iloc[0], by_mass.iloc[-1]
 figure.suptitle(
-    f"{pictures_of}: the lightest quarter is predicted {abs(low_end):.2f} dex too {'heavy' if low_end > 0 else 'light'} by {measured_by[0]}, "
+    f"{pictures_of}: the lightest quarter is predicted {abs(low_end):.2f} dex too {'heavy' if low_end > 0 else 'light'} by {measured_by[0]},\n"
     f"the heaviest {abs(high_end):.2f} too {'heavy' if high_end > 0 else 'light'}",
     x=0.01,
     ha="left",
@@ -943,15 +950,15 @@ figure.suptitle(
 plt.show()
 
 # %% [markdown]
-# Groups by catalogue mass show the pull to the middle once more. A bias by class or redshift means something else. Only groups that are made from the input itself must come out without bias. Class and redshift are in neither `Mopt` nor `Iopt`, and are tied to the mass at a given input; so a bias by them need not be a
+# The lightest and the heaviest quarter by catalogue mass show the pull to the middle once more. It is not all: `Mopt` and `Iopt` predict the two quarters between too light as well. A bias by class or redshift means something else. Only groups that are made from the input itself must come out without bias. Class and redshift are in neither `Mopt` nor `Iopt`, and are tied to the mass at a given input; so a bias by them need not be a
 # fault of the network: it can be what the input does not tell, which {ref}`chapter 4 <chapter-causal-discovery>` asks about. With the redshift in the input, a bias by redshift would be a fault.
 #
 # ### Can the predicted distributions be believed?
 #
 # If predicted distributions are {term}`calibrated <calibration>`, as wide as the errors are large, their {term}`probability integral transform`, the predicted probability of a mass below the catalogue's, is uniform over the test
 # galaxies. If they are too narrow, its histogram is a U; too wide, a hump; shifted, it is tilted. The converse does not hold: the histogram of all masses, given to every galaxy, passes too. So look at groups and at the cross-entropy as well.
-# The estimates above are calibrated already, on validation galaxies and with two numbers: a *temperature* that divides the logits ({term}`temperature scaling`) and mends a width, and a share of
-# *contamination*, usually small: with that probability a mass is drawn from all masses, so that a galaxy whose photometry or mass went wrong does not come as an endless surprise. How much they mended:
+# The estimates above are calibrated already, on validation galaxies and with two numbers: a *temperature* that divides the logits, the numbers that become probabilities ({term}`temperature scaling`), and mends a width, and a share of
+# *contamination*, usually small: with that probability a mass is drawn from all masses, so that a galaxy whose photometry or mass went wrong does not come as an endless surprise. What they changed:
 
 # %%
 transforms, departure, as_trained = {}, {}, {}
@@ -982,12 +989,15 @@ pd.DataFrame(
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Histograms of the probability integral transform for a model of photometry and models of pictures, as trained and calibrated, with the band expected of a uniform one."}}
 judged = [(catalogue_of, "Mopt"), groups["pictures"][0], last_picture]
 judged = list(dict.fromkeys(judged))
+departing = [
+    sum(departure[key][i] > pit_departure(transforms[key][i])[1] for key in models)
+    for i in range(2)
+]
 figure, axes = panels(
     len(judged),
     columns=3,
     width=2.9,
-    title=f"{sum(departure[key][0] > pit_departure(transforms[key][0])[1] for key in models)} of {len(models)} models depart from calibration as trained, "
-    f"{sum(departure[key][1] > pit_departure(transforms[key][1])[1] for key in models)} once calibrated",
+    title=f"Of {len(models)} models {departing[0]} {'departs' if departing[0] == 1 else 'depart'} from calibration as trained, {departing[1]} once calibrated",
 )
 for axis, key in zip(axes, judged, strict=True):
     for values, colour, words in zip(
@@ -997,19 +1007,29 @@ for axis, key in zip(axes, judged, strict=True):
         strict=True,
     ):
         pit_histogram(axis, values, label=words, colour=COLOURS[colour])
-    handles = dict(zip(*axis.get_legend_handles_labels()[::-1], strict=True))
-    axis.legend(handles.values(), handles.keys(), fontsize=9, loc="lower center")
+    axis.autoscale(axis="y")  # high enough for both
+    axis.set_ylim(0, None)
     axis.set_title(f"{key[1]}, {key[0]}", fontsize=10, fontweight="normal")
+handles = dict(zip(*axes[0].get_legend_handles_labels()[::-1], strict=True))
+figure.legend(
+    handles.values(),
+    handles.keys(),
+    loc="outside lower center",
+    ncols=3,
+    fontsize=9,
+)
 plt.show()
 
 # %% [markdown]
+# Calibration lowers the cross-entropy of all seven models, by less than 0.01 nats each. That is what it was fitted for, if on other galaxies; the PIT of the test galaxies departs from uniform a little more than before in six of the seven.
+#
 # The departure is the largest difference between the cumulative distribution of the PIT and a straight line (Kolmogorov and
 # Smirnov's statistic). A temperature mends a width that is wrong for all galaxies alike, and no shift; and two numbers from validation galaxies carry those galaxies' own luck. Nor does it mend bins that are wider than the errors, as they are where the redshift is in the input: within a bin the mass is spread evenly, and the histogram has a hump. Chapter 5 calibrates its own models on validation data, because an
 # information estimate is only as good as the calibration.
 #
 # ## What does S contain?
 #
-# The first two {term}`principal components <principal component>` of S of the test galaxies, for the network of pictures alone, each panel coloured by another property. The network was told the mass. It was told nothing of the others.
+# The first two {term}`principal components <principal component>` of S of the test galaxies, for the network of pictures alone, each panel coloured by another property. The network was told the mass. It was told nothing of the others. Above each panel stands how much of the variance of that property a linear function of all 16 numbers of S (a *plane*), fitted to training galaxies, explains in test galaxies.
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Four panels of the same cloud of test galaxies on the first two principal components of S of the picture model, coloured by stellar mass, redshift, axis ratio and specific star formation rate, as far as the catalogue has them."}}
 latents = {
@@ -1093,7 +1113,7 @@ figure.suptitle(
 plt.show()
 
 # %% [markdown]
-# The framed picture is the galaxy asked about; its neighbours have no frame. The network was asked to find galaxies of like mass *as far as a picture shows it*. Where neighbours look different to you and their masses agree, the difference is what S has learnt to ignore.
+# The framed picture is the galaxy asked about; its neighbours have no frame. Above each picture stands its log10 mass. The network was asked for an S from which the mass can be told, *as far as a picture shows it*; nobody told it which galaxies are alike. Where neighbours look different to you and their masses agree, the difference is what S has learnt to ignore.
 #
 # ## What of galaxies that the encoder has not seen?
 #
@@ -1183,6 +1203,8 @@ axis.legend()
 plt.show()
 
 # %% [markdown]
+# The neighbours' mean mass looks 8 to 10% better for seen galaxies than for unseen ones, at every k. So chapter 3 compares seen and unseen neighbours of test galaxies, which neither encoder has learnt from, and chapter 4 repeats its tests with both.
+#
 # Both S are stored for the chapters to come, with a table that says which galaxy was unseen by which encoder. Their numbers must never be mixed: the axes of S mean something else in every training.
 
 # %% [markdown]
@@ -1193,8 +1215,8 @@ plt.show()
 #
 # A network's cost can be counted without running it: the multiplications and additions of one step, every pass through the network that the loss asks for included, and the numbers that must be kept for the way back. Divided by the operations that a machine does in a second this gives a time. The rate of the
 # machine that executes this page is measured, with one convolution like those of the published network; *time, here* divides by it. Those of the two GPUs are *nominal*, the peaks in the manufacturer's data sheets: for a T4 (the usual GPU of a free Colab) 8.1 × 10¹² a second in float32 and 65 in half precision, for an A100 19.5 and 312 (and 156 for convolutions of float32 numbers, which PyTorch computes there
-# in TF32 unless told otherwise). No training reaches the peak, so take those times as what it cannot beat. Profile `book` takes half precision where the
-# device has it; `paper` computes in float32, and `train(..., precision="auto")` would change that.
+# in TF32 unless told otherwise). No training reaches the peak, so take those times as what it cannot beat. Profile `book` computes in half precision for networks of pictures, where the
+# device has it, and in float32 for those of photometry; `paper` computes in float32 throughout, and `train(..., precision="auto")` would change that. Below, `32-true` is float32, `bf16-mixed` and `16-mixed` are the two kinds of half precision, and `auto` is the kind that suits the device.
 
 # %% tags=["hide-input"]
 nominal = {
@@ -1221,7 +1243,13 @@ def arithmetic_of(name, of_profile):
     """What a training costs by arithmetic alone."""
     config = settings_for(pictures, name, of_profile)
     side = 64 if config.encoder == "inception" else None
-    network, form, n_extra = network_of(pictures, name, of_profile, size=side)
+    n_extra = None
+    if config.standardise:  # then a column with nulls brings a flag
+        of_training = pictures.catalog.iloc[pictures.rows("train")]
+        n_extra = fit_scaling(resolved(pictures, name), of_training).n_extra
+    network, form, n_extra = network_of(
+        pictures, name, of_profile, n_extra=n_extra, size=side
+    )
     how = chosen if config.precision == "auto" else config.precision
     cost = contrastive_cost(
         network, form, n_extra, bytes_per_value=4 if how == "32-true" else 2
@@ -1282,7 +1310,7 @@ pd.DataFrame(
 )
 
 # %% [markdown]
-# Where the measured time is the longer, it went into what is not arithmetic: a step has hundreds of small operations, and starting each may cost more than doing it. How much a GPU gains therefore depends on the network. On an NVIDIA H100 a step of 128 galaxies took us 13 ms for the compact network of pictures, against 99 ms on two cores of an AMD EPYC; for photometry it was 8 ms on either, no gain (all in bf16, November 2026). Neither fills that GPU: fifteen trainings of pictures side by side took 25 ms a step each, together about eight times the work of one, which is what `make study PER_GPU=15` does. The larger the network, the nearer a training comes to its
+# Where the measured time is the longer, it went into what is not arithmetic: a step has hundreds of small operations, and starting each may cost more than doing it. How much a GPU gains therefore depends on the network. On an NVIDIA H100 a step of 128 galaxies took us 13 ms for the compact network of pictures, against 99 ms on two cores of an AMD EPYC; for photometry it was 8 ms on either, no gain (pictures in bf16; November 2026). Neither fills that GPU: fifteen trainings of pictures side by side took 25 ms a step each, together about eight times the work of one, which is what `make study PER_GPU=15` does. The larger the network, the nearer a training comes to its
 # arithmetic. If the memory of a step is more than your GPU has, set `accumulate` to cut each batch into parts; several GPUs share a batch with `devices`.
 #
 # ## What do the parts of the method buy?
@@ -1299,7 +1327,7 @@ gaps["words"] = words
 lowest, highest = (gaps["seeds"].map(end) for end in (min, max))
 worse = (gaps["low"] > 0) & (lowest > 0)
 better = (gaps["high"] < 0) & (highest < 0)
-figure, axis = plt.subplots(figsize=(8.6, 1.9 + 0.4 * len(gaps)))
+figure, axis = plt.subplots(figsize=(6.6, 2.2 + 0.4 * len(gaps)))
 forest(
     axis,
     gaps["words"].tolist(),
@@ -1321,10 +1349,14 @@ axis.axvline(0, color=COLOURS["black"], linewidth=1)
 axis.set(
     xlabel=f"change of the test cross-entropy of {reference['inputs'].iloc[0]} (nats)"
 )
-axis.set_title(
-    f"In the mock, of {len(gaps)} changes {worse.sum()} make the mass worse\nand {better.sum()} better, beyond the luck of galaxies and seeds"
+figure.suptitle(
+    f"In the mock, of {len(gaps)} changes {worse.sum()} make the mass worse\nand {better.sum()} better, beyond the luck of galaxies and seeds",
+    x=0.01,
+    ha="left",
+    fontsize=12.5,
+    fontweight="bold",
 )
-axis.legend(fontsize=9, loc="upper left", bbox_to_anchor=(1.01, 1))
+axis.legend(fontsize=9, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
 footnote(figure, f"{source} {reference['n_train'].iloc[0]:,} training galaxies.")
 plt.show()
 print(
@@ -1336,7 +1368,9 @@ of_the_loss = gaps.index.isin(
 print(
     f"largest change: {gaps['mean'][of_the_loss].abs().max():.3f} nats by what the loss asks, {gaps['mean'][~of_the_loss].abs().max():.3f} by architecture, training or pixels"
 )
-gaps[["words", "mean", "low", "high"]].round(3)
+gaps.set_index("words")[["mean", "low", "high"]].rename_axis("change").add_suffix(
+    " (nats)"
+).round(3)
 
 # %% [markdown]
 # Positive: the mass is predicted worse after the change. Negative: better, so that for predicting the mass alone the part that was taken away costs something. Contrast, consistency and reconstruction are there for S, and this book does not measure what S becomes without them. Where weight decay, steps or the size of a pixel change more than any term of the loss, a network that predicts badly should be mended there first.
@@ -1518,7 +1552,7 @@ if with_infrared:
 # ## Summary
 #
 # A network is taught to keep in S what its input says about the mass, by predicting the mass from S alone and by being asked that S survive a redrawing and a turn. Photometry and pictures go through the same loss. Held against boosting and neighbours on the same bins, a model of a table can be
-# shown to know no less than they do, though not that nothing was missed; for pictures the learning curve says how far they have come. The latent vectors are stored for the chapters to come.
+# shown to know as much as they do, or by how much less: on `sdss-mini` boosting is 0.03 to 0.04 nats ahead. That nothing was missed cannot be shown; for pictures the learning curve says how far they have come. The latent vectors are stored for the chapters to come.
 
 
 # %% tags=["hide-input"]

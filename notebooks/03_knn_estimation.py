@@ -259,7 +259,7 @@ for key in latents:
     choices[key] = choose_k(members, truth, grid, seed=seed)
 scores = pd.concat({key: choice.table for key, choice in choices.items()})
 scores.index.names = ["sample", "input", "k"]
-scores["crps"].unstack("k").round(4)
+scores["crps"].unstack("k").reindex(list(latents)).round(4)
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "CRPS of the neighbour mass distribution, as a ratio to the best, against the number of neighbours on a logarithmic axis; a panel for each sample and a line for each input. Lines fall from five neighbours to a flat part between twenty and two hundred, and rise again. An open circle marks the smallest number that cannot be told from the best. The line of the input with redshift rises earliest and steepest."}}
 preferred = pd.Series({key: choice.k for key, choice in choices.items()})
@@ -316,13 +316,15 @@ def in_words(values, spec):
 rows = {}
 for key in latents:
     members, truth = masses(key, "test")
-    row = {"preferred k": choices[key].k}
+    row = {
+        "preferred k": choices[key].k,
+        "CRPS, network": network_quality[key]["crps"],
+        "RMSE, network": network_quality[key]["rmse"],
+    }
     for count, words in ((k, f"k = {k}"), (choices[key].k, "preferred k")):
         near = members[:, :count]
         row[f"CRPS, {words}"] = continuous_ranked_probability_score(near, truth).mean()
         row[f"RMSE, {words}"] = np.sqrt(np.mean((near.mean(axis=1) - truth) ** 2))
-    row["CRPS, network"] = network_quality[key]["crps"]
-    row["RMSE, network"] = network_quality[key]["rmse"]
     rows[key] = row
 quality = pd.DataFrame(rows).T.astype({"preferred k": int})
 quality.index.names = ["sample", "input"]
@@ -385,7 +387,7 @@ plt.show()
 departures.round(3)
 
 # %% [markdown]
-# The band is where 95% of uniform transforms stay all along. A departure of a few hundredths can be seen with a thousand galaxies and matters little for a mass. Of the two that leave the band, `Iopt+Mir` barely does, which with seven lines is no surprise. With the redshift in the input the distribution of a hundred neighbours is too wide, as the CRPS said. The converse does not hold: the masses of all galaxies, given to each of them, would pass as well. So the CRPS was asked first.
+# The band is where 95% of uniform transforms stay all along. A departure of a few hundredths can be seen with a thousand galaxies and matters little for a mass. Of the two that leave the band, `Iopt+Mir` barely does, which with seven lines is no surprise. With the redshift in the input the distribution of a hundred neighbours is too wide, as the CRPS said. To pass is not enough: the masses of all galaxies, given to each of them, would pass as well. So the CRPS was asked first.
 #
 # ## Does distance in S mean anything?
 #
@@ -490,7 +492,7 @@ plt.show()
 #
 # ### How fast does the mass change?
 #
-# The {term}`variogram` {cite:p}`matheron1963` answers: half the mean squared difference of mass between a galaxy and its neighbours, by how far they are. Its root is a scatter in dex. Among the very nearest it is what S leaves open of the mass; where it has grown, neighbours differ because they are *elsewhere in S*.
+# The {term}`variogram` {cite:p}`matheron1963` answers: half the mean squared difference of mass between a galaxy and its neighbours, by their rank in its list. Its root is a scatter in dex. Among the very nearest it is what S leaves open of the mass; where it has grown, neighbours differ because they are *elsewhere in S*.
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Root of the variogram of mass, in dex, against the rank of the neighbour, on a logarithmic axis; a panel for each sample and a line for each input. Lines are flat up to some tens of neighbours and rise beyond; the line of the input with redshift starts far below the others and rises most."}}
 variograms = {}
@@ -537,10 +539,10 @@ for axis, where in zip(axes, samples, strict=True):
 axes[0].set(ylabel="root of the variogram (dex)", ylim=(0, None))
 legend_below(figure)
 plt.show()
-growth.round(2)
+growth.rename_axis(["sample", "input"]).to_frame("scatter grows to").round(2)
 
 # %% [markdown]
-# The ratio printed is that of the bin which holds rank k to that of the three nearest. Bars are standard errors over test galaxies, whose pairs hang together. Where it has risen by a few per cent, as in five of the seven, the neighbourhood is narrow enough for a mean mass. For an independence test it is not: chapter 4 shows that even there a property which varies with S inside the neighbourhood will
+# `scatter grows to` is the scatter in the bin which holds rank k, over that among the three nearest. Bars are standard errors over test galaxies, whose pairs hang together. Where the scatter has risen by a few per cent, as in five of the seven, the neighbourhood is narrow enough for a mean mass. For an independence test it is not: chapter 4 shows that even there a property which varies with S inside the neighbourhood will
 # seem tied to the mass. Where the rise is steep, a hundred neighbours mix galaxies that S itself tells apart: somewhat for `Mopt+Mir`, and most of all with the redshift.
 #
 # ## Are seen galaxies too much alike?
@@ -617,7 +619,8 @@ for status in ("unseen", "seen"):
     expected = shrunk[f"RMSE, {status}"] / one_more_draw
     short = 1 - (shrunk[f"scatter, {status}"] / expected)[at]
     print(f"{at} {status} neighbours scatter {short:.1%} less than expected")
-shrunk.round(4)
+shown_scores = [column for column in shrunk if not column.startswith("CRPS")]
+shrunk[shown_scores].rename(columns={"low": "95%: low", "high": "95%: high"}).round(4)
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Scatter of the neighbours' masses, in dex, against the number of neighbours, for neighbours that the encoder was trained on and for those that it was not. The line of the seen ones lies below. A third line, the scatter expected from the error of the unseen neighbours' mean, lies a little above both."}}
 figure, axis = plt.subplots()
@@ -636,7 +639,11 @@ axis.plot(
     color=COLOURS["grey"],
     label="expected from the error of the unseen ones' mean",
 )
-axis.set(xscale="log", xlabel="number of neighbours k", ylabel="log10 mass (dex)")
+axis.set(
+    xscale="log",
+    xlabel="number of neighbours k",
+    ylabel="scatter of log10 mass (dex)",
+)
 axis.legend(fontsize=10)
 less = shrunk.loc[at, "variance too small by"]
 axis.set_title(
@@ -646,7 +653,7 @@ axis.set_title(
 plt.show()
 
 # %% [markdown]
-# Here is the price of asking the galaxies that the encoder learnt from. Their masses scatter too little about each other, while the mean of their masses is hardly a better guess for a new galaxy. The scatter of unseen neighbours, too, falls short of what is expected, but by a few per cent only. The interval is over test galaxies; luck of the two trainings is not in it.
+# Here is the price of asking the galaxies that the encoder learnt from. Their masses scatter too little about each other, while the mean of their masses is hardly a better guess for a new galaxy. The scatter of unseen neighbours, too, falls short of what is expected, but by a few per cent only. The 95% interval, of the variance too small, is over test galaxies; luck of the two trainings is not in it.
 # These encoders learnt from half as many galaxies as those of the other sections, and remember more of each. How much the full encoders remember, no galaxy of theirs can tell: all training galaxies are seen. The only comparison left is of training with test galaxies, which are different galaxies:
 
 # %%
@@ -672,7 +679,7 @@ optimism = pd.DataFrame(rows).T
 optimism.index.names = ["sample", "input"]
 above = [f"{name} ({where})" for where, name in optimism.index[optimism["low"] > 0]]
 print(f"interval above zero: {', '.join(above) or 'none'}")
-optimism.round(3)
+optimism.rename(columns={"low": "95%: low", "high": "95%: high"}).round(3)
 
 # %% [markdown]
 # *Optimism* is the fraction by which training galaxies flatter the model, with a 95% interval from resampling the test galaxies. It lies above zero only for the inputs of `sdss-mini`; the mock's are too wide to say. Where it does, some of a training galaxy's own mass has leaked into S, or this test split holds the harder galaxies; one split cannot tell the two apart. Chapter 4 tests what is tied to the mass inside

@@ -223,7 +223,7 @@ print(
 # $$\mathrm{PE} = 1 - \frac{\mathrm{Var}(\text{residual})}{\mathrm{Var}(M_*)},$$
 #
 # in words: 0 if Q is no help, 1 if it says everything. A fit to k points always finds a little: with independent Q the PE is about $2/(k-1)$. Where each variance is divided by its degrees of freedom,
-# $1 - \frac{\mathrm{RSS}/(k-3)}{\mathrm{TSS}/(k-1)}$, it is zero on average for independent Q: that is the *adjusted* efficiency, used from here on. The published form also takes the correlation of mass and Q in each
+# $1 - \frac{\mathrm{RSS}/(k-3)}{\mathrm{TSS}/(k-1)}$, it is zero on average for independent Q. RSS is the sum of the squared residuals, TSS that of the masses about their mean. This is the *adjusted* efficiency, used in all tables and figures after the next one. The published form also takes the correlation of mass and Q in each
 # neighbourhood, with its p-value. *Given* C means: mass and Q are first replaced by the residuals of their quadratic fits on C.
 #
 # The null below is the same fit after shuffling Q over the sample.
@@ -274,7 +274,8 @@ print(
 # ## The trap: a neighbourhood has a width
 #
 # Galaxies in a neighbourhood have *nearly* equal S. Across its width both the mass and Q change a little with S, in step, and so they correlate, although at
-# *exactly* equal S they would be independent. To see it we need galaxies whose truth is known: a mock {term}`fork`, in which M and Q each depend on S and on scatter of their own, and on nothing else.
+# *exactly* equal S they would be independent. To see it we need galaxies whose truth is known: a mock {term}`fork`, in which M and Q each depend on S and on scatter of their own, and on nothing else. In the figure a galaxy's
+# colour is its place along the direction in S that M follows, from dark, where M is low, to bright, where it is high.
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Three panels on a mock fork in eight dimensions. Left, mass against query property in one neighbourhood, coloured by place along the direction in S that the mass follows: bright dots are high and more often right. Middle, the same after the local slope along S is removed: almost no trend. Right, histograms of the correlation in 500 neighbourhoods: shifted to positive values as they are, centred on zero with S removed."}}
 n_fork = max(len(mass), 20 * k)
@@ -320,12 +321,19 @@ for correlation, shade, words in (
 axes[2].axvline(0, color=COLOURS["black"], linewidth=0.8)
 axes[2].set(xlabel="correlation", ylabel="neighbourhoods")
 axes[2].set_title("all", fontsize=10, fontweight="normal")
-axes[2].legend(fontsize=8.5, loc="upper left")
+figure.legend(
+    *axes[2].get_legend_handles_labels(),
+    loc="outside lower right",
+    ncols=2,
+    fontsize=9,
+)
 plt.show()
 
 # %% [markdown]
-# Why does this depend on the dimensions of S? In a square a hundredth of the area is a tenth of the side wide. In eight dimensions a hundredth of the volume is more than half of the side:
+# How much they correlate depends on the dimensions of S. Why? In a square a hundredth of the area is a tenth of the side wide. In eight dimensions a hundredth of the volume is more than half of the side:
 # "nearest" no longer means near. And it hardly helps to have more galaxies, since the width falls as the eighth root of their number.
+#
+# The table has the width, as the radius of a neighbourhood over the distance of two random galaxies, and in `published form` and `S removed` the shares of the neighbourhoods in which that test has a p below 0.05, though nothing is tied.
 
 # %%
 n_forks = settings["n_forks"]
@@ -391,7 +399,7 @@ plt.show()
 # 1. **Residuals.** From the mass and from Q take what S says of them, by a regression over the whole sample that bends where they bend, and that stretches S along the directions that matter. Each galaxy is
 #    predicted without its own value.
 # 2. **Statistic.** The mean adjusted predictive efficiency of the residuals over all neighbourhoods.
-# 3. **p-value.** Flip the signs of the mass residuals at random, galaxy by galaxy, and pass the result through steps 1 and 2 again, some hundred times: a world in which nothing of Q is tied to the mass, and all else as it was ({term}`sign flip`; the idea of passing it through the regression again is that of {cite:t}`freedman1983`).
+# 3. **p-value.** Flip the signs of the mass residuals at random, galaxy by galaxy, and pass the result through steps 1 and 2 again, some two hundred times: a world in which nothing of Q is tied to the mass, and all else as it was ({term}`sign flip`; the idea of passing it through the regression again is that of {cite:t}`freedman1983`).
 #    The mean over the flips is what chance gives. Efficiency less that is the *excess*, and it is what tables and figures show as "S removed".
 # 4. **Interval.** The scatter of the statistic over random halves of the reference galaxies is about its standard error for all of them; 1.96 of it to either side is drawn.
 #
@@ -449,7 +457,7 @@ for column, n_forks_of, words, shade, marker, offset in (
             color=COLOURS[shade],
             fontsize=9,
         )
-axes[0].set(xlabel="rejected though independent", xlim=(0, 0.3))
+axes[0].set(xlabel="rejected though\nindependent", xlim=(-0.012, 0.3))
 axes[1].plot(
     nulls["rejected_published"],
     places,
@@ -457,17 +465,18 @@ axes[1].plot(
     color=COLOURS["orange"],
     label="published form",
 )
-axes[1].set(xlabel="the same", xlim=(-0.05, 1.05))
+axes[1].set(xlabel="the same, by the\npublished form", xlim=(-0.08, 1.08))
 effects = [effect for effect in plan["partial_correlations"] if effect]
-for effect, shade, marker in zip(
-    effects, ("sky", "green", "black"), "^vP", strict=True
+for effect, shade, marker, offset in zip(
+    effects, ("sky", "green", "black"), "^vP", (0.26, 0, -0.26), strict=True
 ):
     power = trials[trials["partial_correlation"] == effect]["rejected"]
     axes[2].plot(
         power,
-        places,
+        places + offset,
         marker,
         color=COLOURS[shade],
+        markersize=5,
         label=f"sample test, correlation {effect}",
     )
 axes[2].set(xlabel="rejected if\ndependent", xlim=(-0.05, 1.05))
@@ -607,12 +616,14 @@ def verdicts(where, names, kinds=None):
 
 table = pd.DataFrame(verdicts(of_catalogue, list(queries))).drop(columns="by_group")
 table["p (BH)"] = benjamini_hochberg(table["p"].to_numpy())
-table.round(4)
+table.set_index(["input", "query", "given"]).round(4)
 
 # %% [markdown]
 # `published` is the mean efficiency of the published form, adjusted for the degrees of freedom (ours); `S removed` is that of the sample test, less what chance gives (the mean over the flips). The last column controls the false discovery rate over all rows
 # of the table ({term}`Benjamini-Hochberg procedure`). The smallest p that this number of flips can give is one over one more than their number. Near zero the interval is too wide, since a half of the galaxies has fewer neighbours and so more noise: whether there is anything is for p to say, how much, for the interval. Neither
 # knows of the luck with which the encoder was trained.
+#
+# The axes of the two figures below are linear up to 0.05 and logarithmic beyond.
 
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Two panels, for the two inputs: mean adjusted predictive efficiency of each query, without conditioning, in the published form and with S removed, with intervals. Redshift stands far above all others in both panels; the others, the controls among them, are at most a few hundredths."}}
@@ -752,7 +763,7 @@ by_reference.round(3)
 # %% [markdown]
 # ## What five inputs miss, property by property
 #
-# The paper's question in full, on the sample with pictures: five inputs; {term}`Sersic index` n, axis ratio q, half-light and 90% radius and concentration C in all bands; the ratios of n and of R50 between bands; infrared, star formation, environment. Alone and given the redshift; in the published form and with S removed.
+# The paper's question in full, on the sample with pictures: five inputs; {term}`Sérsic index <Sersic index>` n, axis ratio q, half-light radius R50, 90% radius R90 and concentration C in all bands; the ratios of n and of R50 between bands; infrared, star formation, environment. Alone and given the redshift; in the published form and with S removed.
 
 # %%
 # Where the stars are old, log10 of the specific star formation rate is below -11 per year.
@@ -794,9 +805,28 @@ def is_in(query, name):
 
 def words_for(query):
     """A property as a figure shows it."""
+    if query not in described.index:
+        return query  # asked of the catalogue alone
     band = described.loc[query, "bands"]
     plain = family[query] in ("infrared", "colour") or not band
-    return query if plain else f"{family[query]}, {band}"
+    return query if plain else f"{in_print(family[query])}, {band}"
+
+
+def in_print(words):
+    """The name of a family in letters that a column's name does without."""
+    return words.replace("Sersic", "Sérsic")
+
+
+# Each input looks as in chapter 3, where those of the catalogue come first.
+looks = {
+    name: {"color": COLOURS[shade], "marker": marker}
+    for name, shade, marker in zip(
+        dict.fromkeys([*inputs, *top]),
+        ("blue", "sky", "orange", "green", "vermilion", "purple"),
+        ("o", "P", "s", "^", "D", "v"),
+        strict=False,
+    )
+}
 
 
 figure, axes = plt.subplots(1, 2, figsize=(7.2, 0.3 * len(in_short) + 2.1), sharey=True)
@@ -860,8 +890,8 @@ footnote(
 plt.show()
 
 # %% [markdown]
-# Read the left table from top to bottom. The **redshift** is what photometry and pictures miss most, and what the last input, which holds it, has used up. **Infrared** magnitudes tell more at fixed S of ugriz, of
-# photometry and of pictures, and hardly anything once they are in the input. Framed cells show what S lost of its own input, a floor for the column: at most a few hundredths. **Shapes** tell a few hundredths at fixed S of photometry, about one at fixed S of `Iopt`, whose pictures hold them; with infrared or redshift in the input
+# Read the left table from top to bottom. The **redshift** is what photometry and pictures miss most, and what the last input, which holds it, has used up. **W1 and W2** tell a twentieth to a fifth
+# at fixed S of photometry and of pictures, and hardly anything once they are in the input; W3 tells next to nothing. Framed cells show what S lost of its own input, a floor for the column: at most a few hundredths. Most **shapes** tell a few hundredths at fixed S of photometry, about one at fixed S of `Iopt`, whose pictures hold them; with infrared or redshift in the input
 # it is again a few hundredths, of a rest that has become small, and above the floor of the column by little. **Specific star formation** has the mass in its denominator, so part of its tie is arithmetic.
 #
 # The **environment** seems to tell much wherever the redshift is missing, and nothing once the redshift is given: its tie to the mass goes, as far as these galaxies show, through the distance at which they can be seen. (Strictly, fixing S opens another way: mass and environment both act on
@@ -874,7 +904,7 @@ plt.show()
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Scatter plot on logarithmic axes of the published form's mean adjusted efficiency against the excess with S removed, one point per input, query and condition, by whether independence is rejected. Points that are not rejected, near zero with S removed, reach several hundredths in the published form."}}
 drawn = wide.assign(rejected=wide["p (BH)"] <= 0.05)
-quiet = drawn[~drawn["rejected"]]
+loud, quiet = drawn[drawn["rejected"]], drawn[~drawn["rejected"]]
 figure, axis = plt.subplots(figsize=(5.2, 4.4))
 for rejected, shade, marker in ((True, "blue", "o"), (False, "vermilion", "x")):
     part = drawn[drawn["rejected"] == rejected]
@@ -901,9 +931,17 @@ axis.set_title(
 )
 axis.legend()
 plt.show()
+for row in quiet.nlargest(2, "published").to_dict("records"):
+    given = " given the redshift" if row["given"] else ""
+    print(
+        f"not rejected: {words_for(row['query'])}{given}, {row['input']}: {row['published']:.2f}"
+    )
+under = (loud["published"] < loud["S removed"]).sum()
+print(f"{under} of {len(loud)} rejected points lie under the line")
 
 # %% [markdown]
-# For large efficiencies the two agree about what matters, though not about how much. For small ones the published form adds the width of the neighbourhoods to whatever there is.
+# The axes are linear up to 0.02 and logarithmic beyond. For large efficiencies the two agree about what matters, though not about how much. For small ones the published form errs either way. The width of the neighbourhoods adds an efficiency where there is none: those are the crosses on the left. The one in the title is a single case, the next are far smaller. And where S stays in, the mass
+# has all the variance that runs along S inside the neighbourhood; beside that a small tie looks smaller: those are the points under the line.
 #
 # ### Band by band
 
@@ -926,12 +964,12 @@ figure, axes = panels(
     columns=3,
     width=2.4,
     height=2.5,
-    title=f"{mocked}at fixed S, no shape in any band predicts more than {shape_most:.0%} of what is left",
+    title=f"{mocked}at fixed S, a shape in one band predicts at most {shape_most:.1%} of what is left",
 )
 for axis, name in zip(axes, shape_families, strict=False):
     rows_of = [query for query in of_pictures.queries if family[query] == name]
     band_names = of_pictures.described.loc[rows_of, "bands"]
-    for shade, (input_name, _) in zip(COLOURS, top.items(), strict=False):
+    for input_name in top:
         part = (
             wide[(wide["input"] == input_name) & (wide["given"] == "")]
             .set_index("query")
@@ -940,14 +978,13 @@ for axis, name in zip(axes, shape_families, strict=False):
         axis.plot(
             band_names,
             part["S removed"],
-            "o-",
-            color=COLOURS[shade],
+            **looks[input_name],
             label=input_name,
             markersize=4,
             linewidth=1.3,
         )
     axis.axhline(0, color=COLOURS["black"], linewidth=0.8)
-    axis.set_title(name, fontsize=10, fontweight="normal")
+    axis.set_title(in_print(name), fontsize=10, fontweight="normal")
     axis.set(xlabel="band")
 if shape_families:
     axes[0].set(ylabel="efficiency")
@@ -960,11 +997,13 @@ if shape_families:
 plt.show()
 
 # %% [markdown]
+# At fixed S of `Mopt` index and radii tell most in u, while the axis ratio tells about as much in every band, as an inclination should. At fixed S of `Iopt` no shape tells two hundredths. (The panels have scales of their own.)
+#
 # ### Ratios between bands
 #
-# The paper finds features that compare two bands, such as $n_g/n_r$ and $R_{50,g}/R_{50,r}$, strongly synergistic. Here a ratio is asked alone. Each cell is a pair of bands: above the diagonal the ratio of {term}`Sersic indices <Sersic index>`, below it that of half-light radii.
+# The paper finds features that compare two bands, such as $n_g/n_r$ and $R_{50,g}/R_{50,r}$, strongly synergistic. Here a ratio is asked alone. Each cell is a pair of bands: above the diagonal the ratio of {term}`Sérsic indices <Sersic index>`, below it that of half-light radii.
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Two square tables, at fixed S of photometry and of pictures: excess efficiency of the ratios of Sersic indices, above the diagonal, and of half-light radii, below it, for all pairs of bands. Those of photometry are darker, most of all ratios of radii with the u and g band."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Two square tables, at fixed S of photometry and of pictures: excess efficiency of the ratios of Sérsic indices, above the diagonal, and of half-light radii, below it, for all pairs of bands. Those of photometry are darker, most of all ratios of radii with the u and g band."}}
 ratio_families = ("Sersic index ratio", "half-light radius ratio")
 pair_queries = [
     query for query in of_pictures.queries if family[query] in ratio_families
@@ -977,7 +1016,7 @@ figure, axes = panels(
     width=3.2,
     height=3.0,
     title=f"{mocked}one ratio predicts up to "
-    + " and ".join(f"{most[name]:.0%} of what {top[name]} leave" for name in two),
+    + " and ".join(f"{most[name]:.0%} of what is left by {top[name]}" for name in two),
 )
 for axis, name in zip(axes, two, strict=True):
     grid = np.full((len(bands), len(bands)), np.nan)
@@ -1009,7 +1048,7 @@ plt.show()
 # %% [markdown]
 # ### For which galaxies?
 #
-# A mean over all neighbourhoods can hide that a property matters for some kinds of galaxies only. The same tests, for test galaxies below and above the median mass, and star-forming or passive.
+# A mean over all neighbourhoods can hide that a property matters for some kinds of galaxies only. The same tests, for test galaxies below and above the median mass (*light* and *heavy*), and *star-forming* or *passive*: those whose specific star formation rate is above or below $10^{-11}$ per year. The axis is linear up to 0.1 and logarithmic beyond.
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Efficiency with S removed of several properties at fixed S of photometry and of pictures, each for groups of test galaxies by mass and by star formation, with 95% intervals."}}
 chosen = [
@@ -1044,7 +1083,7 @@ for axis, name in zip(axes, two, strict=True):
         reach = 1.96 * of_kind["standard_error"]
         forest(
             axis,
-            chosen,
+            list(map(words_for, chosen)),
             of_kind["excess"],
             of_kind["excess"] - reach,
             of_kind["excess"] + reach,
@@ -1059,6 +1098,8 @@ for axis, name in zip(axes, two, strict=True):
     axis.minorticks_off()
     axis.set(xlabel="efficiency, S removed")
     axis.set_title(f"input: {top[name]}", fontsize=10, fontweight="normal")
+for axis in axes[1:]:
+    axis.tick_params(labelleft=False)
 figure.legend(
     *axes[0].get_legend_handles_labels(),
     loc="outside lower center",
@@ -1100,7 +1141,7 @@ for name in two:
             }
         )
 second_opinion = pd.DataFrame(second_opinion)
-second_opinion.round(3)
+second_opinion.assign(query=second_opinion["query"].map(words_for)).round(3)
 
 # %% [markdown]
 # Twelve tests, on fewer galaxies, without correction for their number. Both see what is strong. Where a weak tie is seen by the parabola alone, the waves spread their attention over too many forms on too few galaxies. There is no sign of a dependence that the parabola misses.
@@ -1138,13 +1179,13 @@ print(
 nearly.round(3)
 
 # %% [markdown]
-# `r_squared` is the share of each column that the others explain together, after both were replaced by the normal quantiles of their ranks ({term}`normal scores`), so that products and powers count too. M(S) is the mass estimated from S of ugriz. Given six of
+# `r_squared` is the share of each column that the others explain together, after both were replaced by the normal quantiles of their ranks ({term}`normal scores`), so that products and powers count too. M(S) is the mass estimated from S of ugriz. A `near_function` is a column of which the others explain 0.95 or more. Given six of
 # these columns, little is left of mass and redshift to test anything on.
 #
 # We add what is known, as {term}`background knowledge` in tiers: nothing causes what belongs to an earlier tier. First come the distance and the dust of our own Galaxy; then the light. The **mass comes last**, beside M(S). In galaxies the stars make the light, but the
 # *column* is an estimate that somebody computed from light and redshift, and so is M(S). What a graph of these columns can be asked is which of them enter the mass directly. For the catalogue of this book the answer is known (`as computed` below), so the search is on trial as much as the galaxies.
 #
-# The sample was selected by its light. FCI is told so (`selection_tier`), since what causes the selection gets no arrowhead from its tier: only mass and M(S) do. The test is Fisher's z of normal scores (`test="rank"`): relations here bend, but hardly any goes up *and* down.
+# The sample was selected by its light. FCI is told so (`selection_tier`), since what causes the selection gets no arrowhead from its tier: only mass and M(S) do. The test is Fisher's z, a test of the partial correlation, on normal scores (`test="rank"`): relations here bend, but hardly any goes up *and* down.
 
 # %%
 known = {"redshift": 0, "E(B-V)": 0, "mass": 2, "M(S)": 2}
@@ -1206,7 +1247,7 @@ graph_legend(axes[0], list(graphs.values()), widths=True)
 plt.show()
 
 # %% [markdown]
-# The skeletons are nearly the same, since both searches drop edges by the same tests. The marks are not: PC's admit no hidden cause, and some of the arrowheads of both come from the tiers. Now the edges at the mass, beside what went into it, and beside searches of other kinds: PC with tests that see any form of dependence, by random
+# Both join the same pairs (the *skeleton*, the graph without its marks), since both drop edges by the same tests. The marks are not the same: PC's admit no hidden cause, and some of the arrowheads of both come from the tiers. Now the edges at the mass, beside what went into it, and beside searches of other kinds: PC with tests that see any form of dependence, by random
 # features and by kernels, on as many galaxies as the time allows; {term}`GES` {cite:p}`chickering2002`, which scores whole graphs, takes no tiers and supposes straight lines and normal noise, so it is given normal scores; and {term}`DirectLiNGAM` {cite:p}`shimizu2011`, which needs noise that is *not* normal.
 
 # %%
@@ -1240,7 +1281,7 @@ for name, (frame, asked) in searches_at_mass.items():
 pd.DataFrame(at_the_mass).T.fillna("")
 
 # %% [markdown]
-# The columns stand to the left of each mark, the mass to its right. Every search joins redshift and mass, and rightly. Those that test independence find nothing else of what went into it: once M(S) is held fixed, what r, g - r and the reddening still say of the mass is too little for so many galaxies. Most join the
+# The columns stand to the left of each mark, the mass to its right. Every search joins redshift and mass, and rightly. Those that test independence find nothing else of what went into it: once M(S) is held fixed, what r, g - r and the reddening still say of the mass is too little to be seen in some two thousand galaxies. Most join the
 # mass to M(S), where neither entered the other: u, i and z went into both, and are not among the columns. FCI has a mark for that, ↔, and draws an arrow. And it has arrowheads at r, which would mean that r did not cause the selection. Near functions deceive the tests, and the marks with them. GES
 # turns the arrow at the redshift round. DirectLiNGAM joins more of what was used, but joins most other columns to each other as well. A kernel test sees any form of dependence and pays for it: its time grows as the third power of the number of galaxies, so that it gets few, and with few it sees little.
 #
@@ -1248,7 +1289,7 @@ pd.DataFrame(at_the_mass).T.fillna("")
 #
 # ### Do the graph and the local tests agree?
 #
-# A graph joins a property and the mass where no set of the other columns separates them; a local test rejects where S does not. Both can be right and differ.
+# A graph joins a property and the mass where no set of the other columns separates them; a local test rejects where S does not. Both can be right and differ. In the table `excess` is the efficiency at fixed S of `Mopt`, with S removed.
 
 # %%
 compared = agreement(
@@ -1261,7 +1302,8 @@ print(
     f"tests: {len(mass)} reference galaxies at a false discovery rate of 0.05; "
     f"graph: {graphs['FCI'].metadata['n_used']} galaxies at a level of {settings['alpha']}"
 )
-compared[["query", "statistic", "p (BH)", "frequency", "agree"]].round(3)
+compared = compared.rename(columns={"statistic": "excess"})
+compared[["query", "excess", "p (BH)", "frequency", "agree"]].round(3)
 
 # %% [markdown]
 # `frequency` is the share of resamples in which FCI joins the property and the mass; from one half on they count as joined. The two agree on the one large effect. Where they differ, it is over efficiencies of a hundredth or less: the tests have more galaxies and a milder level, and see effects that the graph's tests cannot. That is a matter of
@@ -1296,13 +1338,13 @@ print(
 )
 
 # %% [markdown]
-# Sizes on the sky and the apparent magnitude are left out: they are functions of the others, which a later section brings back. What counts as right is what a search could at best find: for PC and GES the true graph's {term}`Markov equivalence class`, since an arrow that no data could tell from its reverse is asked of nobody; for FCI the same with
+# Sizes on the sky and the apparent magnitude are left out, since they are functions of the others; later sections bring them back. What counts as right is what a search could at best find: for PC and GES the true graph's {term}`Markov equivalence class`, since an arrow that no data could tell from its reverse is asked of nobody; for FCI the same with
 # its circles; for DirectLiNGAM, which claims all directions, the true graph. Pairs are scored by precision, recall and their harmonic mean F1; arrowheads by precision and recall, each at its own end; and `distance`, the structural Hamming distance, counts the pairs that would have to be changed: those joined in one graph only, or with
 # other marks.
 #
-# How good is good? Opponents know nothing of causes: no edge at all; as many edges as PC found, drawn at random; every pair whose correlation is significant ({term}`Benjamini-Hochberg procedure`); and as
+# How good is good? Opponents know nothing of causes: no edge at all; all the edges there can be (the *complete graph*); as many edges as PC found, drawn at random; every pair whose correlation is significant ({term}`Benjamini-Hochberg procedure`); and as
 # many of the strongest correlations as PC found edges. The searches get the variables on the scales on which an astronomer would plot them (`PHYSICAL_SCALES`: logarithms of sizes, dust and distance, the logit of a share), where
-# power laws are straight lines; `PC, ranks` does without that knowledge. `PC, told` knows what is plain to an astronomer: that where a galaxy is, how it is inclined, what dust lies in front of it, and its mass, come before the rest. An arrowhead that this dictates is no achievement, so of its arrowheads only the others are scored.
+# power laws are straight lines; `PC, ranks` does without that knowledge. `PC, told` knows what is plain to an astronomer: that where a galaxy is, how it is inclined, what dust lies in front of it, and its mass, come before the rest. An arrowhead that this dictates is no achievement, so of its arrowheads only the others are scored. The two slow searches, GES and DirectLiNGAM, meet fewer universes.
 
 # %%
 outside = {"group_richness", "group_distance", "redshift", "reddening", "inclination"}
@@ -1343,6 +1385,15 @@ def own_heads(graph):
     return {(a, b) for a, b in heads if first_causes[a] >= first_causes[b]}
 
 
+def score_own_heads(graphs_found, right):
+    """Precision and recall of the arrowheads that the tiers do not dictate."""
+    heads, wanted = [own_heads(graph) for graph in graphs_found], own_heads(right)
+    shared = np.array([len(found & wanted) for found in heads])
+    n_heads = np.array([len(found) for found in heads])
+    precision = np.where(n_heads > 0, shared, np.nan) / np.maximum(n_heads, 1)
+    return precision, shared / len(wanted)
+
+
 def scores(name, graphs_found):
     """One row of scores per graph, against the best that this search could find."""
     right = best.get(name, attainable)
@@ -1350,13 +1401,9 @@ def scores(name, graphs_found):
         [asdict(score_graph(graph, right)) for graph in graphs_found]
     )
     if name == "PC, told":
-        heads, wanted = [own_heads(graph) for graph in graphs_found], own_heads(right)
-        shared = np.array([len(found & wanted) for found in heads])
-        n_heads = np.array([len(found) for found in heads])
-        of_each["arrow_precision"] = np.where(n_heads > 0, shared, np.nan) / np.maximum(
-            n_heads, 1
+        of_each["arrow_precision"], of_each["arrow_recall"] = score_own_heads(
+            graphs_found, right
         )
-        of_each["arrow_recall"] = shared / len(wanted)
     return of_each
 
 
@@ -1407,6 +1454,15 @@ for name, of_chance in chance.items():
         "F1": f"{of_chance.f1:.2f}",
         "distance": of_chance.distance,
     }
+print(
+    f"{n_fresh} universes for each search, {n_short} for {' and '.join(name for name in searches if name in slow)}\n"
+    f"the {len(own_heads(attainable))} arrowheads that could be found and no tier dictates:"
+)
+for name in ("PC", "PC, told"):
+    precision, recall = score_own_heads(found[name], best.get(name, attainable))
+    print(
+        f"  {name}: precision {pd.Series(precision).median():.2f}, recall {np.median(recall):.2f}"
+    )
 pd.DataFrame(summary).T.fillna("").replace("nan", "")
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "F1 of the joined pairs with 95% ranges over universes, on the mass-limited mock: searches by PC, FCI, GES and DirectLiNGAM, and baselines by correlation. Vertical lines mark random edges and the complete graph. PC, FCI and GES lie above the baselines."}}
@@ -1433,7 +1489,7 @@ plt.show()
 # %% [markdown]
 # PC knows something that correlations do not: which quantities are tied only through a third. FCI drops the same edges. GES and DirectLiNGAM find nearly all of the true edges, and more false ones. GES supposes straight lines and normal noise, which on these scales is nearly the truth; DirectLiNGAM tells directions by noise that is
 # not normal, and has little of it here. Nearly all are worse at arrowheads than at pairs: one wrong edge turns the arrows around it. The distance says the same: marks counted, searches that were told nothing come nearer to the truth than the empty graph, but not by half. Knowledge gives PC the
-# arrows that it dictates, and the distance falls by them; of the remaining arrowheads no more are right than before. Which pairs are wrong?
+# arrows that it dictates, and the distance falls by them. Of the arrowheads that nobody dictates PC finds more when it is told the others, and of those that it draws a smaller share is right (the lines above the table). Which pairs are wrong?
 
 # %%
 wrong = pd.concat([compare_graphs(attainable, graph) for graph in found["PC"]])
@@ -1458,7 +1514,7 @@ of_universes[of_universes >= 0.5].rename("share of universes").round(2).reset_in
 #   plainly correlated: among so many ways from one to the other, some set of columns is found at which what is left cancels. The test is not wrong; it was asked too many questions.
 # - **Near functions.** Star formation shows almost exactly who is quenched, and the disc's axis ratio how the galaxy is inclined. Held fixed, each leaves too little by which the environment could be tied to quenching, or the inclination to the bulge's axis ratio.
 # - **No test of a trend sees it.** A group's richness sets how *widely* the peculiar velocities scatter, not where they lie.
-# - **Straight lines through bends.** Both axis ratios follow the inclination along a bend, and what a line leaves behind ties them to each other. The bulge's Sersic index follows its share of the light, its radius the logarithm of the share: no one scale straightens both.
+# - **Straight lines through bends.** Both axis ratios follow the inclination along a bend, and what a line leaves behind ties them to each other. The bulge's Sérsic index follows its share of the light, its radius the logarithm of the share: no one scale straightens both.
 #
 # The graph cannot say which of these happened at which edge. We can, because we know the equations.
 #
@@ -1490,7 +1546,7 @@ figure, axes = panels(
     else "What more galaxies change",
 )
 for axis, (name, label) in zip(
-    axes, {"PC, ranks": "ranks", "PC": "physical scales"}.items(), strict=True
+    axes, {"PC, ranks": "PC, ranks", "PC": "PC, physical scales"}.items(), strict=True
 ):
     for share, shade, marker in (("precision", "blue", "o"), ("recall", "orange", "s")):
         low, middle, high = np.array(
@@ -1502,6 +1558,10 @@ for axis, (name, label) in zip(
     axis.set_title(label, fontsize=10, fontweight="normal")
 axes[0].set(ylabel="share of edges")
 axes[0].legend(loc="lower right", fontsize=9)
+footnote(
+    figure,
+    f"Lines: medians. Bands: the middle 80% of up to {n_short} separate samples.",
+)
 plt.show()
 
 # %% [markdown]
@@ -1555,12 +1615,12 @@ print(
 pd.DataFrame(rows).round(2)
 
 # %% [markdown]
-# The second column counts, on average over universes, how many of these pairs PC joins. Without a limit, and above a mass, that is no more than the error rate of the tests: the mass has no causes here, and holding it within a range opens no way. The limit in magnitude adds the rest. Most ties that it makes are too weak to be
-# seen in so many galaxies; that between redshift and mass is always there. The remedy, where a sample allows it: select by a cause, and not by an effect.
+# `edges made by selection` counts, on average over universes, how many of these pairs PC joins. Without a limit, and above a mass, that is no more than the error rate of the tests: the mass has no causes here, and holding it within a range opens no way. The limit in magnitude adds the rest. Most ties that it makes are too weak to be
+# seen in four thousand galaxies; that between redshift and mass is always there. The remedy, where a sample allows it: select by a cause, and not by an effect.
 #
 # ### The remedy on the catalogue
 #
-# A {term}`volume-limited sample` is one that selects by mass and distance. Take the galaxies nearer than the median redshift, and of those the ones so massive that at this distance they would still be seen: a galaxy near the far end, fainter there than most, could have been lighter by $0.4\,(m_\mathrm{limit} - m)$ before it fell out {cite:p}`pozzetti2010`. Beside it, as many galaxies of
+# A {term}`volume-limited sample` is one that selects by mass and distance. Take the galaxies nearer than the median redshift, and of those the ones so massive that at this distance they would still be seen: a galaxy near the far end, fainter there than most, could have been lighter by $0.4\,(m_\mathrm{limit} - m)$ dex before it fell out, where $m$ is its magnitude and $m_\mathrm{limit}$ the faintest that is seen {cite:p}`pozzetti2010`. Beside it, as many galaxies of
 # the catalogue as it is.
 
 # %%
@@ -1734,7 +1794,7 @@ robust = robust[["sample", "input", "query", "S removed", "low"]].assign(
     robustness=robustness_value(robust["S removed"]),
     lowest=robustness_value(robust["low"]),
 )
-robust.round(3).reset_index(drop=True)
+robust.assign(query=robust["query"].map(words_for)).round(3).reset_index(drop=True)
 
 # %% [markdown]
 # `lowest` is that of the lower end of the interval: 0 where chance would do. An efficiency comes from a parabola and is a mean over neighbourhoods, so that as a share of the variance it is an approximation: the value is that of a typical neighbourhood.
@@ -1815,7 +1875,7 @@ if profile != "smoke" and n_fork >= 20 * k:
 # %% [markdown]
 # :::{exercise}
 # :label: exercise-chance
-# *Look.* Which efficiency does a property of pure noise have with so many neighbours, before and after the adjustment? Find the number in the first figure, then compute it.
+# *Look.* Which efficiency does a property of pure noise have with k neighbours, before and after the adjustment? Find the number in the print under the first figure, then compute it.
 # :::
 
 # %% tags=["hide-cell"]
@@ -1871,8 +1931,8 @@ for words, s in (("published", None), ("S removed", latent)):
 #
 # ## Summary
 #
-# Independence inside a neighbourhood must be tested after removing S, as one hypothesis per query, against a world that keeps every galaxy's scatter. At fixed S of photometry or pictures the redshift is what is missing most; infrared
-# comes next where it is not in the input; shapes tell a few hundredths of what is left, least to pictures alone. A graph of many variables at once is a bolder claim than any single test, and the universe with known causes shows where such claims fail. The next chapter puts numbers, in nats, on the same question.
+# Independence inside a neighbourhood must be tested after removing S, as one hypothesis per query, against a world that keeps every galaxy's scatter. At fixed S of photometry or pictures the redshift is what is missing most, in the catalogue and in the mock. In the mock
+# the environment follows, but only through the redshift, and so do W1 and W2 where they are not in the input; most shapes tell a few hundredths of what is left, least to pictures alone. In the catalogue nothing else stands clear of the floor. A graph of many variables at once is a bolder claim than any single test, and the universe with known causes shows where such claims fail. The next chapter puts numbers, in nats, on the same question.
 
 # %%
 this_run.save("verdicts.parquet", table)

@@ -86,7 +86,15 @@ from helpers.figures_information import (
     component_trends,
     stacked_components,
 )
-from helpers.findings import ANSWERS, Statement, answer, answers_table, look_up, verdict
+from helpers.findings import (
+    ANSWERS,
+    Statement,
+    answer,
+    answers_page,
+    answers_table,
+    look_up,
+    verdict,
+)
 from helpers.information import band_that_adds_most
 from helpers.information.tuples import (
     IMAGE_BAND_TUPLES,
@@ -125,12 +133,12 @@ print(f"pictures are those of: {whose}")
 # %% [markdown]
 # ## The rules, before the answers
 #
-# A claim is a sentence, and a sentence has parts. Each part is written as a *statement*: one number, and where it has to lie. The answer is **yes** if the whole 95% interval lies there, **no** if none of it does, and **undecided** in between. A claim is *borne out* if all its statements are answered yes, *in part* if some are.
+# A claim is a sentence, and a sentence has parts. Each part is written as a *statement*: one number, and where it has to lie. The answer is **yes** if the whole 95% interval lies there, **no** if none of it does, and **undecided** in between. A claim is *borne out* if all its statements are answered yes, *in part* if some are and others are not, or were not tested.
 #
 # The mock's answers were planted: in its graph the mass acts on the shapes, so that images can tell of it. There a *yes* says that the **instrument** finds what is there, with these galaxies and networks. It says nothing about real galaxies, which stand in rows of their own, and where nothing here can test a
 # statement it is answered **not tested**, with what would.
 #
-# Some numbers summarise several: how far estimators are apart, what share of the definitions agrees, how much of one conditional information another is.
+# Some numbers summarise several: how far estimators are apart, what share of the definitions agrees, how much of one conditional information another is. How far three ways are apart and what share agrees are counts of this run, without an interval; two seeds of the largest training give one that reaches from the lower end of one to the upper end of the other.
 
 
 # %%
@@ -345,7 +353,7 @@ statements = [
     ),
     of_summary(
         "a",
-        "It is synergy under nine definitions of ten",
+        "What the shapes tell is synergy under more than nine in ten definitions",
         "definitions",
         f"{INFORMATION}#does-the-conclusion-hang-on-the-definition",
         bound=0.9,
@@ -383,7 +391,7 @@ statements = [
     ),
     of_test(
         "a",
-        "At equal S of images, it explains less than 0.02 of it",
+        "At equal S of images, the index n explains less than 0.02 of what is left",
         "n_r",
         "Iopt",
         relation="below",
@@ -484,7 +492,7 @@ statements = [
     ),
     of_test(
         "c",
-        "At equal S of images, it explains less than 0.03 of it",
+        "At equal S of images, that ratio explains less than 0.03 of what is left",
         "R50_g/R50_r",
         "Iopt",
         relation="below",
@@ -492,7 +500,7 @@ statements = [
     ),
     of_summary(
         "d",
-        "Three ways to train networks agree within 0.1 nats",
+        "Three ways to train networks of photometry agree within 0.1 nats",
         "apart",
         f"{INFORMATION}#do-other-methods-agree",
         relation="below",
@@ -501,7 +509,7 @@ statements = [
     ),
     of_summary(
         "d",
-        "A second architecture learns at most 0.1 nats more than the first",
+        "The loss of a second architecture of photometry is no more than 0.1 nats below that of the first",
         "another architecture",
         "02_contrastive_training#what-do-the-parts-of-the-method-buy",
         bound=-0.1,
@@ -522,7 +530,7 @@ statements = [
     ),
     of_test(
         "e",
-        "At equal S of images, infrared and redshift, they explain less than 0.02 of it",
+        "At equal S of images, infrared and redshift, neighbours explain less than 0.02 of what is left",
         "environment",
         "Iopt+Mir+Zspec",
         relation="below",
@@ -540,8 +548,10 @@ statements = [
 # What no galaxy at hand can answer.
 asked_of_real = {
     "a": "Images of real galaxies add to their ugriz",
-    "b": "They tell most of what WISE adds to it",
-    "c": "Their shapes in two bands add to one another",
+    "b": "Images of real galaxies tell most of what WISE adds to their ugriz",
+    "c": "Shapes of real galaxies in two bands add to one another",
+    "d": "Three ways to train networks of real images agree within 0.1 nats",
+    "e": "At equal S, the counted neighbours of real galaxies go with their mass",
 }
 if whose == pictures_of:
     statements += [
@@ -626,32 +636,22 @@ labels = [f"({one.statement.claim}) {one.statement.words}" for one in shown]
 axis.set_yticks(-np.arange(len(shown)), labels, fontsize=8.5)
 axis.set(xlabel="nats; the bar is the bound")
 axis.set_title(
-    f"{counts.get('yes', 0)} statements of {len(answered)} are borne out,\n{counts.get('no', 0)} are not",
+    f"Of {len(answered)} statements "
+    + ", ".join(f"{counts[word]} {word}" for word in ANSWERS if word in counts)
+    + "\n(shown: those in nats)",
     loc="right",
 )
+for word, colour in colours.items():
+    axis.errorbar([], [], fmt="o", color=COLOURS[colour], label=word)
+axis.legend(fontsize=9)
 plt.show()
 
 
 # %%
-def as_page(some):
-    """Table of statements, with links."""
-    return (
-        answers_table(some)
-        .style.hide(axis="index")
-        .set_table_styles(
-            [
-                {
-                    "selector": "th, td",
-                    "props": "text-align: left; vertical-align: top; padding: 0.2em 0.6em",
-                }
-            ]
-        )
-    )
-
-
 def evidence(claim):
     """The statements of a claim, with their numbers, answers and places."""
-    return as_page(one for one in answered if one.statement.claim == claim)
+    own = [one for one in answered if one.statement.claim == claim]
+    return answers_page(answers_table(own))
 
 
 # %% [markdown]
@@ -666,20 +666,11 @@ evidence("a")
 # definition. The conditional information is the same under all of them.
 #
 # **What would settle it**: the same cells on real galaxies with images and masses that were not computed from the same photometry, at 10,000 or more for training.
-#
-# ### (b) Images for the infrared
-
-# %%
-evidence("b")
 
 # %% [markdown]
-# The infrared adds to images less than it adds to photometry, so they stand in for a part of it. How large a part depends on how well their network was trained, and a weak one leaves everything to be added. With the training galaxies of chapter 5 *largely* is more than the numbers can carry; with 14,000 images tell well over half of what the infrared adds to photometry, and the word is fair, in the mock. Most of what the infrared tells, such images tell too: it is redundant.
-#
-# **What would settle it**: WISE magnitudes and images of the same galaxies, and a mass to which the infrared contributed.
-#
 # #### Modalities, with more galaxies
 #
-# The pairs of chapter 5 once more, with 14,000 training galaxies in place of some thousand, three refits of every network, and profile `full` (`make tuples`).
+# The pairs of chapter 5 once more, with 20,000 galaxies, of which 14,000 train the networks in place of some thousand, three refits of every network, and profile `full` (`make tuples`). The study of sizes trained as many without refits, so its number is another estimate of the same thing.
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Stacked bars of redundant, unique and synergistic information for five pairs of inputs with 20,000 mock galaxies: ugriz with images, with shapes and with WISE, images with WISE, images and WISE with redshift, and what each input adds to the other beneath. Images and shapes add to ugriz, in part as synergy; redshift by far most of all."}}
 pairs_of_full = pd.DataFrame(full_run["pairs"]).query("group == 'all'")
@@ -709,7 +700,7 @@ figure, axes = panels(
     columns=3,
     width=3.0,
     height=3.4,
-    title=f"Mock: images add most, {most['mean']:.2f} nats, around a mass of 10^{most['centre']:.1f}",
+    title=f"Mock: images add most, {most['mean']:.2f} nats, around a log10 mass of {most['centre']:.1f}",
 )
 for axis, (by, words) in zip(axes, axis_words.items(), strict=True):
     component_trends(
@@ -722,6 +713,20 @@ for axis in axes[1:]:
     axis.set(ylabel="", ylim=axes[0].get_ylim())
 legend_below(figure, axes[0], columns=3)
 plt.show()
+
+# %% [markdown]
+# Images add at every mass, magnitude and redshift, most to the lightest and the nearest; their synergy stays positive nearly everywhere. To the heaviest, where chapter 5's networks found nothing to add, these find a quarter of a nat.
+
+# %% [markdown]
+# ### (b) Images for the infrared
+
+# %%
+evidence("b")
+
+# %% [markdown]
+# The infrared adds to images less than it adds to photometry, so they stand in for a part of it. How large a part depends on how well their network was trained, and a weak one leaves everything to be added. With the training galaxies of chapter 5 *largely* is more than the numbers can carry; with 14,000 of them images tell well over half of what the infrared adds to photometry, and the word is fair, in the mock. Most of what the infrared tells, such images tell too: it is redundant.
+#
+# **What would settle it**: WISE magnitudes and images of the same galaxies, and a mass to which the infrared contributed.
 
 # %% [markdown]
 # ### (c) Shapes between bands
@@ -785,6 +790,47 @@ evidence("e")
 # %% [markdown]
 # Counted neighbours are a noisy measure of a group ({ref}`appendix A <appendix-mock>` says how noisy), and still go with the mass at equal photometry; with images, infrared and redshift in $S$ nothing is left. In the mock that is as it should be, for there environment acts through quenching alone. The last row is of real galaxies: 2MASS adds little to their ugriz, and could add little, since their masses were computed from ugriz and redshift and have never seen it. Bringing your own survey takes a table: {ref}`data-and-licences` has a worked example.
 #
+# ## What happens if something else is chosen?
+#
+# The same statements once more, those that ask whether an answer hangs on a choice of ours: which galaxies and seeds trained the networks, how many, by what architecture and which estimator, under what definition, how the galaxies were selected, and what is found where nothing is.
+
+# %%
+CHOICES = {
+    "training galaxies, seeds": (
+        "With 20,000 galaxies and refits, images still add",
+        "With 20,000 galaxies and refits, W1 to W3 add to ugriz images",
+        "With 20,000 galaxies and refits, a shape still adds",
+    ),
+    "number of galaxies": (
+        "They still do with the most training galaxies",
+        "What they tell beside ugriz is synergy, pointwise",
+        "What images tell with 20,000 galaxies is synergy, pointwise",
+    ),
+    "architecture": (
+        "The loss of a second architecture of photometry is no more than 0.1 nats below that of the first",
+    ),
+    "estimator": ("Three ways to train networks of photometry agree within 0.1 nats",),
+    "definition": (
+        "What the shapes tell is synergy under more than nine in ten definitions",
+    ),
+    "selection": ("A limit in brightness draws edges between what is not joined",),
+    "universe": (
+        "Where they know nothing by construction, they add less than 0.01 nats",
+    ),
+}
+tested_choices = [
+    (choice, one)
+    for choice, words in CHOICES.items()
+    for one in answered
+    if one.statement.words in words
+]
+table = answers_table([one for _, one in tested_choices])
+table.insert(0, "choice", [choice for choice, _ in tested_choices])
+answers_page(table.drop(columns="galaxies"))
+
+# %% [markdown]
+# That something is *added* survives every choice that was tried. What it is *called* does not: the sign of the pointwise synergy turns with the number of galaxies, and whether there is any, with the definition. And no choice of ours undoes a selection.
+#
 # ## On real galaxies
 #
 # ```bash
@@ -828,7 +874,7 @@ if profile not in ("smoke", "paper") and dataset == "sdss-mini":
 # %% [markdown]
 # :::{exercise}
 # :label: exercise-findings-wider
-# *Look.* Suppose that every interval were twice as wide. Which answers would be undecided? Guess from the figure, then count.
+# *Look.* Suppose that every interval were twice as wide. Which answers would be undecided? Guess from the figure and the tables, then count.
 # :::
 
 
@@ -864,6 +910,14 @@ stricter = [
 before = {one.statement.words: one.answer for one in answered}
 for one in stricter:
     print(f"{before[one.statement.words]:>9s} -> {one.answer:9s} {one.statement.words}")
+stricter_words = {one.statement.words: one for one in stricter}
+for claim in CLAIMS:
+    made_up = [
+        stricter_words.get(one.statement.words, one)
+        for one in answered
+        if one.statement.claim == claim and not is_real(one)
+    ]
+    print(f"({claim}) made-up galaxies: {verdict(made_up)}")
 
 # %% [markdown]
 # :::{exercise}
@@ -882,14 +936,14 @@ own = of_pair(
     bound=1.0,
 )
 if known(own):
-    display(as_page([answer(own, results)]))
+    display(answers_page(answers_table([answer(own, results)])))
 
 # %% [markdown]
 # ## What could be wrong
 #
 # - The bounds are ours, and some stand near the numbers. A statement that is undecided is not half true.
 # - Where two numbers are compared, their errors are taken as independent, though both come from the same test galaxies. That makes the interval too wide.
-# - Intervals of single estimates know nothing of the luck of networks but where several were trained: the pair of images and photometry, the study of sizes and the nulls.
+# - Intervals of single estimates know nothing of the luck of networks but where several were trained: the pair of images and photometry, the study of sizes, the nulls, and all pairs with 20,000 galaxies.
 # - The mock is one universe. Its images tell of the mass through the bulge, the size and the dust, because we wrote it so.
 #
 # ## Summary
@@ -918,4 +972,4 @@ this_run.save_results(
 print(f"stored in runs/{run}/06_findings: results.json")
 
 # %% [markdown]
-# **What comes next**: {ref}`appendix-mock`, for how the universe was made whose answers these are; {ref}`reproduce`, to ask your own galaxies. **References**: {cite:t}`zhang2025`.
+# **What comes next**: {ref}`chapter-known-truths`, where the same instruments meet truths of our own making; {ref}`appendix-mock`, for how the universe was made whose answers these are; {ref}`reproduce`, to ask your own galaxies. **References**: {cite:t}`zhang2025`.

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from .plotting import ATOMS, COLOURS, galaxy_pictures, show_picture
+from .plotting import ATOMS, COLOURS, decimal, galaxy_pictures, show_picture
 
 if TYPE_CHECKING:
     from .information import Decomposition, PredictiveDistributions
@@ -93,7 +93,16 @@ def stacked_components(axis: Axes, table: pd.DataFrame, *, labels: Mapping[str, 
         label = textwrap.fill((labels or {}).get(str(name), str(name)), 60)
         groups = list(own["group"].unique())
         if len(groups) > 1:
-            axis.text(0.0, place, label, transform=axis.get_yaxis_transform(), va="center", fontweight="bold")
+            # A white box keeps the zero line out of the words; it starts right of the axis line.
+            axis.text(
+                0.01,
+                place,
+                label,
+                transform=axis.get_yaxis_transform(),
+                va="center",
+                fontweight="bold",
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5},
+            )
             place -= 1 + 0.35 * label.count("\n")
         for group in groups:
             row = _by_quantity(own[own["group"] == group], (*COMPONENTS, *CONDITIONAL, "I(X1,X2)"), f"{name}, {group}")
@@ -120,7 +129,9 @@ def _draw_stack(axis: Axes, place: float, row: pd.DataFrame, *, first: bool) -> 
         ends[side] += value
     both = row.loc["I(X1,X2)", "mean"]
     span = np.array([-0.5, 0.5]) * BAR_HEIGHT * 1.25 + middle
-    axis.plot([both, both], span, color=COLOURS["black"], linewidth=2, label="both together" if first else None)
+    axis.plot([both, both], span, color=COLOURS["black"], linewidth=2)
+    if first:  # an upright mark for the legend, which draws a line lying down
+        axis.plot([], [], "|", color=COLOURS["black"], markersize=10, markeredgewidth=2, label="both together")
     for quantity, offset in zip(CONDITIONAL, MARKER_PLACES, strict=True):
         _marker(axis, quantity, [place + offset], row.loc[[quantity]], across=False, labelled=first)
 
@@ -273,7 +284,7 @@ def feature_map(
     limit = np.nanmax(np.abs(values)) if limit is None else limit
     axis.imshow(values, cmap="RdBu", vmin=-1.6 * limit, vmax=1.6 * limit)  # light enough for black numbers
     for own, given in zip(*np.nonzero(np.isfinite(values)), strict=True):
-        words = f"{values[own, given]:.3f}".replace("-", "\N{MINUS SIGN}")
+        words = decimal(values[own, given], 3)
         axis.text(given, own, words, ha="center", va="center", fontsize=8)
     axis.set_xticks(range(len(bands)), bands)
     axis.set_yticks(range(len(bands)), bands)
@@ -343,7 +354,7 @@ def known_mass(axis: Axes, sample: Sample, row: int, distributions: Mapping[str,
             raise ValueError(f"row: found {row}, expected one of the {len(one.rows)} galaxies of {name!r}")
         width = one.masses[1] - one.masses[0]
         if i == 0:
-            axis.fill_between(one.masses, one.prior / width, color="0.85", label="not seen")
+            axis.fill_between(one.masses, one.prior / width, color="0.85", label="prior")
         axis.plot(one.masses, one.probability[place[0]] / width, color=COLOURS[SHADES[i]], label=name)
     axis.axvline(sample.mass[row], color=COLOURS["black"], ls="--", linewidth=1, label="its mass")
     axis.set(
@@ -354,10 +365,13 @@ def known_mass(axis: Axes, sample: Sample, row: int, distributions: Mapping[str,
     axis.legend(fontsize=8, loc="upper left")
 
 
-def component_bars(axis: Axes, values: Mapping[str, float] | pd.Series) -> None:
-    """Draw R, U1, U2 and Syn (nats) as bars below one another."""
+def component_bars(
+    axis: Axes, values: Mapping[str, float] | pd.Series, *, names: tuple[str, str] | None = None
+) -> None:
+    """Draw R, U1, U2 and Syn (nats) as bars below one another; what is unique is called by the inputs' `names`."""
+    unique = {} if names is None else {"U1": f"only {names[0]}", "U2": f"only {names[1]}"}
     axis.barh(
-        [words for _, words, _ in ATOMS],
+        [unique.get(quantity, words) for quantity, words, _ in ATOMS],
         [values[quantity] for quantity, _, _ in ATOMS],
         color=[colour for _, _, colour in ATOMS],
     )

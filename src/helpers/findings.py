@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-__all__ = ["ANSWERS", "Answered", "Statement", "answer", "answers_table", "look_up", "verdict"]
+if TYPE_CHECKING:
+    from pandas.io.formats.style import Styler
+
+__all__ = ["ANSWERS", "Answered", "Statement", "answer", "answers_page", "answers_table", "look_up", "verdict"]
 
 ANSWERS = ("yes", "no", "undecided", "not tested")
 RELATIONS = ("above", "below")
@@ -126,8 +129,8 @@ def answer(statement: Statement, results: Mapping[str, Mapping[str, Any]]) -> An
 def verdict(answered: Iterable[Answered]) -> str:
     """What statements say of the claim that they make up.
 
-    Those not tested say nothing. The others bear it out if all are answered yes, do not if none is and one is answered
-    no, and leave it undecided if there is neither.
+    They bear it out if all are answered yes, and in part if some are and others are not, or were not tested. They do
+    not if none is answered yes and one no, and leave it undecided if there is neither.
 
     Parameters
     ----------
@@ -138,8 +141,8 @@ def verdict(answered: Iterable[Answered]) -> str:
     str
         "borne out", "borne out in part", "not borne out", "undecided" or "not tested".
     """
-    answers = {one.answer for one in answered} - {"not tested"}
-    if not answers:
+    answers = {one.answer for one in answered}
+    if not answers - {"not tested"}:
         return "not tested"
     if answers == {"yes"}:
         return "borne out"
@@ -170,6 +173,19 @@ def answers_table(answered: Iterable[Answered]) -> pd.DataFrame:
         }
         for one in answered
     )
+
+
+def answers_page(table: pd.DataFrame) -> Styler:
+    """Table such as that of `answers_table` as a page shows it: text to the left, and links that lead somewhere.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Its texts are HTML. The index is not shown.
+    """
+    props = "text-align: left; vertical-align: top; padding: 0.2em 0.6em; white-space: normal"
+    style = table.style.hide(axis="index").set_table_styles([{"selector": "th, td", "props": props}])
+    return style.set_table_attributes('class="dataframe"')  # without it themes leave it white in the dark
 
 
 def _number(one: Answered) -> str:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import FancyArrowPatch
+from matplotlib.patches import FancyArrowPatch, Rectangle
+from matplotlib.text import Text
 from matplotlib.transforms import ScaledTranslation
 
 if TYPE_CHECKING:
@@ -222,6 +223,7 @@ EDGE_STYLES: dict[frozenset[str], tuple[str, tuple[float, tuple[float, ...]], st
 }
 NODE_RADIUS, MARK_RADIUS = 6.0, 3.0  # points
 SHORT_CHORD = 0.95  # in radii of the circle that nodes lie on
+INWARDS, OUTWARDS = 0.35, 0.25  # how far an edge bends at most, as a share of its length
 
 
 def graph_order(graph: CausalGraph) -> list[str]:
@@ -288,7 +290,14 @@ def draw_graph(
     for a, b, _ in graph.edges:
         marks = graph.marks(a, b)
         if marks is not None:
-            _draw_edge(axis, place[a], place[b], marks, shares.get(frozenset((a, b)), 0.5 if not shares else 0.0))
+            chord = np.linalg.norm(place[a] - place[b])
+            # Nodes side by side are joined along the circle, where no longer line comes near; other short lines bend
+            # inwards, past the nodes between.
+            beside = (nodes.index(a) - nodes.index(b)) % len(nodes) in (1, len(nodes) - 1)
+            along = -min(np.tan(np.pi / (2 * len(nodes))), OUTWARDS)
+            bend = along if beside else INWARDS if chord < SHORT_CHORD else 0.0
+            share = shares.get(frozenset((a, b)), 0.5 if not shares else 0.0)
+            _draw_edge(axis, place[a], place[b], marks, share, inwards=bend)
     for node, (x, y) in place.items():
         face = COLOURS["orange"] if node == highlight else "white"
         axis.plot(x, y, "o", markersize=2 * NODE_RADIUS, mfc=face, mec=COLOURS["black"], zorder=4)
@@ -333,12 +342,13 @@ def _edge_width(share: float) -> float:
     return 0.7 + 2.3 * share
 
 
-def _draw_edge(axis: Axes, start: np.ndarray, end: np.ndarray, marks: tuple[str, str], share: float) -> None:
-    """Draw a line between two nodes, short of their discs, and the mark at each end."""
+def _draw_edge(
+    axis: Axes, start: np.ndarray, end: np.ndarray, marks: tuple[str, str], share: float, *, inwards: float
+) -> None:
+    """Draw a line between two nodes, short of their discs, and the mark at each end; bend it towards the middle."""
     name, dashes, _ = EDGE_STYLES[frozenset(marks)]
     way = end - start
-    # Neighbours on the circle are joined by a line bent inwards, past the nodes between them.
-    bend = 0.35 * np.sign(way[0] * start[1] - way[1] * start[0]) if np.linalg.norm(way) < SHORT_CHORD else 0.0
+    bend = inwards * np.sign(way[0] * start[1] - way[1] * start[0])
     middle = (start + end) / 2 + bend * np.array([way[1], -way[0]])
     gaps = []
     for point, mark in ((start, marks[0]), (end, marks[1])):
@@ -371,7 +381,12 @@ def _draw_edge(axis: Axes, start: np.ndarray, end: np.ndarray, marks: tuple[str,
 
 
 def draw_layers(
-    axis: Axes, nodes: Sequence[str], edges: Sequence[tuple[str, str, str]], *, highlight: Collection[str] = ()
+    axis: Axes,
+    nodes: Sequence[str],
+    edges: Sequence[tuple[str, str, str]],
+    *,
+    highlight: Collection[str] = (),
+    labels: Mapping[str, str] | None = None,
 ) -> None:
     """Draw a directed graph without cycles from causes, on top, to effects: each node is below all its parents.
 
@@ -383,6 +398,8 @@ def draw_layers(
     edges : sequence of (parent, child, kind)
     highlight : collection of str
         Nodes to colour.
+    labels : mapping of str to str, optional
+        What to write in the box of a node. Default: its name, a word a line.
     """
     parents: dict[str, list[str]] = {node: [] for node in nodes}
     for parent, child, _ in edges:
@@ -398,29 +415,12 @@ def draw_layers(
         for i, node in enumerate(row):
             # Neighbours stand a little higher and lower by turns, so that their names have room.
             place[node] = ((i + 0.5) / len(row), -level - 0.34 * (i % 2) * (len(row) > 3))
-    for parent, child, _ in edges:
-        axis.annotate(
-            "",
-            xy=place[child],
-            xytext=place[parent],
-            arrowprops={
-                "arrowstyle": "-|>",
-                "color": COLOURS["vermilion"] if {parent, child} <= set(highlight) else COLOURS["grey"],
-                "alpha": 0.75,
-                # As far as the box reaches, by its lines of text.
-                "shrinkA": 6 + 5 * (parent.count("_") + 1),
-                "shrinkB": 6 + 5 * (child.count("_") + 1),
-                # Bent a little, so that an arrow does not pass for two through a node that lies between.
-                "connectionstyle": "arc3,rad=0.07",
-                "linewidth": 1.1,
-                "mutation_scale": 10,
-            },
-        )
+    boxes: dict[str, Rectangle] = {}
     for node, (x, y) in place.items():
-        axis.text(
+        text = axis.text(
             x,
             y,
-            node.replace("_", "\n"),
+            (labels or {}).get(node, node.replace("_", "\n")),
             ha="center",
             va="center",
             fontsize=9,
@@ -431,6 +431,40 @@ def draw_layers(
                 "ec": "#999999",
                 "lw": 0.8,
             },
+            zorder=4,
+        )
+        boxes[node] = _box_around(axis, text, padding=0.25)
+    for parent, child, _ in edges:
+        axis.annotate(
+            "",
+            xy=place[child],
+            xytext=place[parent],
+            arrowprops={
+                "arrowstyle": "-|>",
+                "color": COLOURS["vermilion"] if {parent, child} <= set(highlight) else COLOURS["grey"],
+                "alpha": 0.75,
+                "patchA": boxes[parent],
+                "patchB": boxes[child],
+                "shrinkA": 1,
+                "shrinkB": 1,
+                # Bent a little, so that an arrow does not pass for two through a node that lies between.
+                "connectionstyle": "arc3,rad=0.07",
+                "linewidth": 1.1,
+                "mutation_scale": 10,
+            },
         )
     axis.set(xlim=(0, 1), ylim=(-max(depth.values()) - 0.5, 0.5))
     axis.set_axis_off()
+
+
+def _box_around(axis: Axes, text: Text, *, padding: float) -> Rectangle:
+    """The box of a text, not drawn: of a fixed size in points, at the text's place wherever the layout moves the axes.
+
+    Padding is in units of the font size, as for the box that is drawn.
+    """
+    figure = _figure(axis)
+    extent, around = text.get_window_extent(), 2 * padding * float(text.get_fontsize()) / 72
+    width, height = extent.width / figure.dpi + around, extent.height / figure.dpi + around
+    data: Any = axis.transData  # typed more narrowly than what is needed
+    place = figure.dpi_scale_trans + ScaledTranslation(*text.get_position(), data)
+    return Rectangle((-width / 2, -height / 2), width, height, transform=place)

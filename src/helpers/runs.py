@@ -365,7 +365,7 @@ class Run:
     parameters : dict
         What the whole run shares: data set, number of galaxies, profile, seed.
     code : str
-        Fingerprint of the chapter's code, taken when the run was opened: what is edited later did not make artifacts.
+        Fingerprint of the chapter's code, taken when the run was opened: later edits do not count.
     read : dict
         Checksums of the artifacts read so far.
     bundled : Path
@@ -440,8 +440,8 @@ class Run:
     def load(self, name: str) -> Any:
         """Read an artifact, refusing one that is missing, half written or stale.
 
-        One of a chapter of which this run has nothing is read from the bundle that comes with the book, where that
-        holds it. Code that has changed since is then no reason to refuse it, and is told.
+        If the run has nothing from that chapter, the artifact is read from the bundle that comes with the book. Code
+        that has changed since is then reported and no reason to refuse.
 
         Parameters
         ----------
@@ -450,7 +450,8 @@ class Run:
 
         Returns
         -------
-        What `save` was given.
+        object
+            What `save` was given.
 
         Raises
         ------

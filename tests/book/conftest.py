@@ -15,14 +15,6 @@ from urllib.parse import urlsplit
 import pytest
 
 LAPTOP = 1280
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-dev-shm-usage",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--no-first-run",
-]
 
 
 class QuietHandler(SimpleHTTPRequestHandler):
@@ -59,6 +51,8 @@ class Visit:
 @pytest.fixture(scope="module")
 def browser(browser_path: str) -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
+
+    from tools.pdf import FLAGS
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=browser_path, args=FLAGS)

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 
 from helpers.information import decompose
 from helpers.interaction import Fragment, band_answers, band_picker, slider
+from tests.contrast import faint_texts
 from tools.build import build
 from tools.check_html import check
 from tools.notebooks import METADATA
@@ -38,28 +39,6 @@ DRAWN = """root => {
     const box = query => stack.querySelector(query).getBoundingClientRect();
     return [["zero", box(".picker-zero").left], ["both", box(".picker-ink").left]].concat(
         [...stack.querySelectorAll("rect")].map(part => [part.dataset.part, part.getBoundingClientRect().width]));
-}"""
-# Contrast of each text with the ground it stands on, as WCAG 2 defines it.
-CONTRAST = """root => {
-    const rgb = words => words.match(/[\\d.]+/g).map(Number);
-    const ground = node => {
-        for (; node; node = node.parentElement) {
-            const colour = rgb(getComputedStyle(node).backgroundColor);
-            if (colour.length === 3 || colour[3] === 1) return colour;
-        }
-        return [255, 255, 255];
-    };
-    const light = colour => colour.slice(0, 3).map(v => v / 255)
-        .map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
-        .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
-    return [...root.querySelectorAll("*")]
-        .filter(node => [...node.childNodes].some(child => child.nodeType === 3 && child.textContent.trim()))
-        .map(node => {
-            const style = getComputedStyle(node);
-            const ink = rgb(node.tagName === "text" ? style.fill : style.color);
-            const [low, high] = [light(ink), light(ground(node))].sort((a, b) => a - b);
-            return [node.textContent, (high + 0.05) / (low + 0.05)];
-        });
 }"""
 
 
@@ -136,8 +115,7 @@ def test_page_is_whole_and_legible(address: str, visit: Any, width: int, theme: 
     assert too_wide <= 0
     for piece in visit.page.query_selector_all(".no-kernel"):
         assert piece.evaluate("root => root.scrollWidth - root.clientWidth") <= 0
-        faint = [line for line in piece.evaluate(CONTRAST) if line[1] < 4.5]
-        assert not faint
+        assert not faint_texts(piece)
         own, around = (
             piece.evaluate(f"root => getComputedStyle(root{node}).backgroundColor") for node in ("", ".parentElement")
         )

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.contrast import faint_texts
 from tools.check_html import check
+from tools.pdf import print_book
 from tools.project import ROOT, chapters, documents
 
 pytestmark = pytest.mark.slow
@@ -27,7 +30,7 @@ def test_static_gates(pages: Path) -> None:
 
 @pytest.mark.browser
 @pytest.mark.parametrize("document", documents())
-def test_page_is_whole_on_a_laptop_and_on_a_phone(document: str, address: str, visit: Any) -> None:
+def test_page_is_whole_and_legible_on_a_laptop_and_on_a_phone(document: str, address: str, visit: Any) -> None:
     for width in (LAPTOP, PHONE):
         visit.page.set_viewport_size({"width": width, "height": 900})
         visit.page.goto(f"{address}/{document}.html", wait_until="load")
@@ -40,8 +43,66 @@ def test_page_is_whole_on_a_laptop_and_on_a_phone(document: str, address: str, v
         too_wide = visit.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert too_wide <= 0, f"{too_wide} pixels too wide at {width}"
         assert not visit.page.query_selector_all("mjx-merror"), "an equation that MathJax cannot read"
+    for theme in ("light", "dark"):
+        visit.page.emulate_media(color_scheme=theme)
+        visit.page.wait_for_function(f"document.documentElement.dataset.theme === '{theme}'")
+        assert faint_texts(visit.page.query_selector("article")) == []
     assert visit.complaints == []
     assert visit.strangers == []
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("document", ["book/intro", f"notebooks/{chapters()[0]}"])
+def test_keys_reach_what_can_be_clicked_and_show_where_they_are(document: str, address: str, visit: Any) -> None:
+    visit.page.goto(f"{address}/{document}.html", wait_until="networkidle")
+    wanted = visit.page.evaluate(
+        """() => {
+            const all = [...document.querySelectorAll("a[href], button, input, summary")];
+            const seen = all.filter(node => node.checkVisibility({visibilityProperty: true}) && !node.disabled);
+            seen.forEach((node, i) => node.dataset.number = i);
+            return seen.map((node, i) => [i, node.outerHTML.slice(0, 120)]);
+        }"""
+    )
+    reached, unmarked = set(), []
+    for _ in range(2 * len(wanted)):  # what scrolls can be reached too
+        visit.page.keyboard.press("Tab")
+        number, marked, markup = visit.page.evaluate(
+            """() => {
+                const node = document.activeElement, style = getComputedStyle(node);
+                const marked = style.outlineStyle !== "none" || style.boxShadow !== "none";
+                return [node.dataset.number, marked, node.outerHTML.slice(0, 120)];
+            }"""
+        )
+        if number is None:
+            continue
+        if int(number) in reached:
+            break
+        reached.add(int(number))
+        unmarked += [] if marked else [markup]
+    assert [markup for number, markup in wanted if number not in reached] == []
+    assert unmarked == []
+
+
+@pytest.mark.browser
+def test_book_is_printed_page_by_page_with_bookmarks(pages: Path, browser_path: str, tmp_path: Path) -> None:
+    from pypdf import PdfReader
+
+    (tmp_path / "_config.yml").write_text((ROOT / "_config.yml").read_text(encoding="utf-8"), encoding="utf-8")
+    toc = "format: jb-book\nroot: book/intro\nchapters:\n- file: book/api\n- file: notebooks/06_findings\n"
+    (tmp_path / "_toc.yml").write_text(toc, encoding="utf-8")
+    with ThreadPoolExecutor(1) as thread:  # the browser of the other tests holds this one's event loop
+        sheets = thread.submit(print_book, pages, tmp_path / "book.pdf", tmp_path).result()
+    book = PdfReader(tmp_path / "book.pdf")
+    assert len(book.pages) == sheets > 3
+    assert [mark.title for mark in book.outline if not isinstance(mark, list)] == [
+        "Anatomy of a Stellar Mass",
+        "6. Findings",
+    ]
+    text = "".join(page.extract_text() for page in book.pages)
+    assert "not tested" in text  # a word of a table, and nothing scrolls on paper
+    with pytest.raises(FileNotFoundError, match="found no page book/intro, notebooks/06_findings"):
+        print_book(tmp_path, tmp_path / "book.pdf", tmp_path)
+    assert (tmp_path / "book.pdf").stat().st_size and not list(tmp_path.glob("*.unfinished"))
 
 
 @pytest.mark.browser

@@ -55,8 +55,11 @@ def test_a_definition_takes_tables_together_as_one_by_one_and_does_not_mind_orde
 
 def test_the_table_of_definitions_names_each_once():
     table = definition_table()
-    assert list(table.index) == list(DEFINITIONS) and table["words"].is_unique and table["source"].is_unique
-    assert all(len(words.split()) > 4 for words in table["words"])
+    assert list(table.index) == list(DEFINITIONS) and table["redundancy is"].is_unique and table["by"].is_unique
+    assert all(len(words.split()) > 4 for words in table["redundancy is"])
+    for column, attribute in (("never below zero", "non_negative"), ("pointwise", "pointwise")):
+        answers = {True: "yes", False: "no"}
+        assert list(table[column]) == [answers[getattr(entry, attribute)] for entry in DEFINITIONS.values()]
 
 
 def test_the_table_and_the_galaxies_give_the_same_pointwise_components():

@@ -14,6 +14,7 @@ from helpers.figures_information import (
     BAND_WORDS,
     STYLES,
     band_by_band,
+    component_bars,
     component_trends,
     feature_map,
     galaxy_row,
@@ -63,12 +64,22 @@ def test_parts_below_zero_are_stacked_to_the_left_and_none_covers_another(axis):
         spans[quantity] = sorted((bar.get_x(), bar.get_x() + bar.get_width()))
     assert spans["R"] == pytest.approx([-0.1, 0]) and spans["Syn"] == pytest.approx([-0.3, -0.1])
     assert spans["U1"] == pytest.approx([0, 0.6]) and spans["U2"] == pytest.approx([0.6, 0.9])
-    (mark,) = [line for line in axis.lines if line.get_label() == "both together"]
-    assert list(mark.get_xdata()) == [0.6, 0.6]
+    (mark,) = [line for line in axis.lines if list(line.get_xdata()) == [0.6, 0.6]]
+    low, high = mark.get_ydata()
+    assert low < axis.patches[0].get_y() < high  # upright, across the bar
+    (shown,) = [line for line in axis.lines if line.get_label() == "both together"]
+    assert shown.get_marker() == "|"
     markers = drawn_errorbars(axis, horizontal=True)
     for name in ("conditional_1", "conditional_2"):
         value = values[name]
         np.testing.assert_allclose(np.ravel(markers[STYLES[name].words]), [value, value - 0.1, value + 0.2])
+
+
+def test_bars_of_one_galaxy_call_what_is_unique_by_the_inputs(axis):
+    component_bars(axis, {"R": 0.1, "U1": 0.4, "U2": -0.2, "Syn": 0.3}, names=("ugriz", "the image"))
+    ticks = [tick.get_text() for tick in axis.get_yticklabels()]
+    assert ticks == ["redundant", "only ugriz", "only the image", "synergistic"]
+    assert [bar.get_width() for bar in axis.patches] == pytest.approx([0.1, 0.4, -0.2, 0.3])
 
 
 def test_every_tuple_and_class_has_a_bar_and_every_style_one_entry_in_the_legend(axis):

@@ -54,7 +54,7 @@ class Definition:
 ENTRIES = (
     Definition(
         "pointwise",
-        "for each galaxy, the smaller of what the two sources tell of its mass",
+        "for each galaxy, the smaller of what the two inputs tell of its mass",
         "Zhang et al. 2025",
         redundancy.smaller_pointwise,
         pointwise=True,
@@ -77,7 +77,7 @@ ENTRIES = (
     ),
     Definition(
         "BROJA",
-        "what cannot be lost, however the sources are tied while each is tied to the mass as observed",
+        "what cannot be lost, however the inputs are tied while each is tied to the mass as observed",
         "Bertschinger et al. 2014",
         redundancy.least_union,
         dit="PID_BROJA",
@@ -94,7 +94,7 @@ ENTRIES = (
     ),
     Definition(
         "dep",
-        "what is left when the least that the tie of one source to the mass adds is taken off",
+        "what is left when the least that the tie of one input to the mass adds is taken off",
         "James, Emenheiser and Crutchfield 2019",
         redundancy.dependency,
         dit="PID_dep",
@@ -102,7 +102,7 @@ ENTRIES = (
     ),
     Definition(
         "PM",
-        "the smaller surprise that a source removes, less the smaller one that it causes",
+        "the smaller surprise that an input removes, less the smaller one that it causes",
         "Finn and Lizier 2018",
         redundancy.smaller_surprises,
         dit="PID_PM",
@@ -110,7 +110,7 @@ ENTRIES = (
     ),
     Definition(
         "SX",
-        "what it tells that one or the other source has its value",
+        "what it tells that one or the other input has its value",
         "Makkeh, Gutknecht and Wibral 2021",
         redundancy.shared_exclusions,
         dit="PID_SX",
@@ -118,7 +118,7 @@ ENTRIES = (
     ),
     Definition(
         "IG",
-        "what is left when synergy is the distance from the nearest chain of one source, the other and the mass",
+        "what is left when synergy is the distance from the nearest chain of one input, the other and the mass",
         "Niu and Quinn 2019",
         redundancy.nearest_chain,
         dit="PID_IG",
@@ -126,7 +126,7 @@ ENTRIES = (
     ),
     Definition(
         "RR",
-        "between the least and the most possible, in proportion to what the sources tell of each other",
+        "between the least and the most possible, in proportion to what the inputs tell of each other",
         "Goodwell and Kumar 2017",
         redundancy.rescaled,
         dit="PID_RR",
@@ -134,14 +134,14 @@ ENTRIES = (
     ),
     Definition(
         "Do",
-        "what the sources tell of each other when the mass alone ties them",
+        "what the inputs tell of each other when the mass alone ties them",
         "Lyu, Clark and Raviv 2024",
         redundancy.intervened,
         dit="PID_Do",
     ),
     Definition(
         "CT",
-        "what passes from one source through the other to the mass",
+        "what passes from one input through the other to the mass",
         "Sigtermans 2020",
         redundancy.paths,
         dit="PID_CT",
@@ -151,9 +151,13 @@ DEFINITIONS = {entry.name: entry for entry in ENTRIES}
 
 
 def definition_table() -> pd.DataFrame:
-    """The definitions of `DEFINITIONS` for the eye: words, source, whether non-negative, whether pointwise."""
-    columns = ["words", "source", "non_negative", "pointwise"]
-    rows = {name: [getattr(entry, column) for column in columns] for name, entry in DEFINITIONS.items()}
+    """The definitions of `DEFINITIONS` for the eye: what redundancy is, by whom, never below zero, pointwise."""
+    says = {True: "yes", False: "no"}
+    rows = {
+        name: [entry.words, entry.source, says[entry.non_negative], says[entry.pointwise]]
+        for name, entry in DEFINITIONS.items()
+    }
+    columns = ["redundancy is", "by", "never below zero", "pointwise"]
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("definition")
 
 

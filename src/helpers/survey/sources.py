@@ -58,16 +58,16 @@ def load_sample(
         ``"mock-swapped-shapes"`` and ``"mock-one-spectrum"``: null universes, in which images know nothing of the mass
         beyond the measured photometry. ``"sdss"``: galaxies of the Sloan Digital Sky Survey with images, fetched from
         its servers. Or the path of a table: .csv, .parquet, .fits, or .npz, which may hold images too; or of a folder
-        of ``catalog.npz`` and ``images.npz``, as the authors' program has them. A relative path is looked for in the
-        working directory, then in the project. Galaxies without a mass, or on no side of a file's own split, are left
-        out, with a warning.
+        of ``catalog.npz`` and ``images.npz``, as the program of Zhang et al. (2025) has them. A relative path is looked
+        for in the working directory, then in the project. Galaxies without a mass, or on no side of a file's own split,
+        are left out, with a warning.
     n_galaxies : int, optional
         Keep this many, chosen by a hash of the position (or of the identifier, where there are no positions) and the
         seed, so that a smaller sample is part of a larger one. Default: all. Of a mock: make so many; default 6,000.
     seed : int, default 0
         Chooses which galaxies are kept, or which universe is made.
     allow_network : bool, default False
-        Whether ``"sdss"`` may be fetched. Once it was, it is read from `cache_dir` without. No other source needs it.
+        Whether ``"sdss"`` may be fetched. Once it was, it is read from ``cache_dir`` without. No other source needs it.
     cache_dir : path, optional
         Where a computed catalogue, a mock's images (80 kB a galaxy) or those of a file are kept. Default
         ``data/cache`` of the project.
@@ -75,15 +75,15 @@ def load_sample(
         For a file: from its column names to the canonical ones, with the unit of theirs where it is another:
         ``{"Z": "z", "FLUX_R": "legacyMag_r [nanomaggy]"}``. Columns that are not in it stay as they are.
     target : str, default "lgm_tot_p50"
-        For a file: its column of log10 stellar mass, after `column_map`.
+        For a file: its column of log10 stellar mass, after ``column_map``.
     interventions : mapping, optional
         For a mock: equations replaced, ``{"inclination": 0.0}``, or arrows cut, ``{"environment -> quenched": None}``,
-        as `helpers.survey.mock.StructuralCausalModel.do` takes them.
+        as ``helpers.survey.mock.StructuralCausalModel.do`` takes them.
     n_processes : int, optional
         For a mock: how many processes make it; the result does not depend on it. Default: one for each core.
     sdss : SdssOptions, optional
         For ``"sdss"``: which galaxies, what pictures, and how the servers are treated. Of ``"sdss"`` the first
-        `n_galaxies` in the archive's order are taken (default 3,000), and the seed chooses the plates.
+        ``n_galaxies`` in the archive's order are taken (default 3,000), and the seed chooses the plates.
 
     Returns
     -------

@@ -144,8 +144,10 @@ def common_signal_to_noise(flux: np.ndarray, sky_noise: np.ndarray, *, quantile:
 
     Parameters
     ----------
-    flux, sky_noise : array [n, band]
-        In nanomaggies, and in nanomaggies per pixel.
+    flux : array [n, band]
+        In nanomaggies.
+    sky_noise : array [n, band]
+        In nanomaggies per pixel.
     quantile : float, default 0.05
         Share of the galaxies of a band that fall short.
 
@@ -193,8 +195,10 @@ def equalise_signal_to_noise(
     Parameters
     ----------
     images : array [n, band, y, x]
-    flux, sky_noise : array [n, band]
-        Petrosian flux in nanomaggies, and the noise of an empty pixel in nanomaggies.
+    flux : array [n, band]
+        Petrosian flux in nanomaggies.
+    sky_noise : array [n, band]
+        Noise of an empty pixel in nanomaggies.
     signal_to_noise : float or array [band]
         The ratio; `common_signal_to_noise` gives one that nearly all galaxies reach.
     seeds : sequence of n seeds

@@ -87,12 +87,16 @@ def true_shape(profiles: Profiles, *, reference: int = 2) -> TrueShape:
 
 
 def radius_without_seeing(index: np.ndarray, radius: np.ndarray, axis_ratio: np.ndarray) -> np.ndarray:
-    """Petrosian half-light radius of Sersic profiles, from fits that allowed for the seeing (ours).
+    """Petrosian half-light radius of Sérsic profiles, from fits that allowed for the seeing (ours).
 
     Parameters
     ----------
-    index, radius, axis_ratio : array [n]
-        Of the fits; the radius is the half-light radius along the major axis, arcsec. May be NaN.
+    index : array [n]
+        Of the fits. May be NaN, as may the next two.
+    radius : array [n]
+        Half-light radius of the fits along the major axis, arcsec.
+    axis_ratio : array [n]
+        Of the fits.
 
     Returns
     -------

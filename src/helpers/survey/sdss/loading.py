@@ -97,7 +97,7 @@ class Cost:
 
 
 def expected_cost(n_galaxies: int, options: SdssOptions | None = None, *, megabytes_per_second: float = 5.0) -> Cost:
-    """Estimate what `load_sample("sdss", n_galaxies, allow_network=True)` will ask of the network.
+    """Estimate what ``load_sample("sdss", n_galaxies, allow_network=True)`` will ask of the network.
 
     Parameters
     ----------

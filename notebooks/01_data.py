@@ -467,7 +467,8 @@ plt.show()
 # {term}`truth` is kept in another drawer, `sample.truth`, where no named input looks.
 
 # %%
-n_mock = profile_settings(profile)["mock"]["n_galaxies"]
+of_mock = profile_settings(profile)["mock"]
+n_mock = of_mock["n_galaxies"]
 mock = load_sample("mock", n_mock, seed, cache_dir=data_dir or None)
 print(
     f"{len(mock)} mock galaxies on {mock.provenance['square_degrees']:g} square degrees"
@@ -742,7 +743,7 @@ def cross_validated_rmse(table, masses, of, *extra):
     model = HistGradientBoostingRegressor(
         max_iter=200, learning_rate=0.08, random_state=seed
     )
-    folds = KFold(10, shuffle=True, random_state=seed)
+    folds = KFold(of_mock["n_folds"], shuffle=True, random_state=seed)
     predicted = cross_val_predict(model, features, masses, cv=folds)
     return float(np.sqrt(np.mean((predicted - masses) ** 2)))
 

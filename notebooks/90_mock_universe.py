@@ -110,7 +110,8 @@ shared = {
     "column_map": column_map,
 }
 this_run = open_run(run, chapter="90_mock_universe", parameters=shared)
-n_mock = profile_settings(profile)["mock"]["n_galaxies"]
+of_mock = profile_settings(profile)["mock"]
+n_mock = of_mock["n_galaxies"]
 mock = load_sample("mock", n_mock, seed, cache_dir=data_dir or None)
 catalog, truth = mock.catalog, mock.truth
 bands = [band.name for band in SDSS.bands]
@@ -385,7 +386,7 @@ def squared_errors(table, target):
     model = HistGradientBoostingRegressor(
         max_iter=200, learning_rate=0.08, random_state=seed
     )
-    folds = KFold(10, shuffle=True, random_state=seed)
+    folds = KFold(of_mock["n_folds"], shuffle=True, random_state=seed)
     return (cross_val_predict(model, table, target, cv=folds) - target) ** 2
 
 

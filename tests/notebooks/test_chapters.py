@@ -47,7 +47,7 @@ def test_chapter_runs_alone_from_stored_artifacts(executed: ChapterExecutions, t
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("chapter", ["03_knn_estimation", "05_information_decomposition", "06_findings"])
+@pytest.mark.parametrize("chapter", ["03_knn_estimation", "06_findings"])
 def test_chapter_opens_alone_from_the_bundle(
     chapter: str, executed: ChapterExecutions, anatomy_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -58,8 +58,7 @@ def test_chapter_opens_alone_from_the_bundle(
     assert check_bundle(tmp_path) == []  # it holds what every chapter read, so that of the others too
     (tmp_path / "data" / "cache").symlink_to(anatomy_home / "data" / "cache")
     monkeypatch.setenv("ANATOMY_HOME", str(tmp_path))
-    scheduler = "local" if chapter.startswith("05") else ""  # workers train its networks
-    done = execute(ROOT / "notebooks" / f"{chapter}.ipynb", tmp_path / "out.ipynb", SMOKE | {"scheduler": scheduler})
+    done = execute(ROOT / "notebooks" / f"{chapter}.ipynb", tmp_path / "out.ipynb", SMOKE)
     assert [path.name for path in (tmp_path / "runs" / "smoke").iterdir()] == [chapter]
     assert "is read from data/bundle" in done.output.read_text(encoding="utf-8")
 

@@ -59,7 +59,7 @@ if "google.colab" in sys.modules and not Path("../_toc.yml").is_file():
 # - Say which conclusion survives a change of the definition of redundancy.
 # :::
 #
-# **Before you start**: chapters 1 and 3, executed in the same run. **Time and memory**: about nine minutes on two cores, 2.2 GB.
+# **Before you start**: chapters 1 and 3, executed in the same run. **Time and memory**: about nine minutes on two cores, 2 GB at most.
 
 # %% [markdown]
 # ## Parameters
@@ -818,6 +818,10 @@ plt.show()
 
 
 # %%
+# In memory the distributions of so many inputs would take half a gigabyte.
+kept_on_disk = options | {"reuse": None}
+
+
 def band_estimates(galaxies):
     """The paper's divisions of the photometric bands, all divisions, and the decomposition of each."""
     tuples, divisions = (
@@ -829,7 +833,7 @@ def band_estimates(galaxies):
         distinct_inputs(divisions, galaxies),
         estimator="amortised",
         seeds=(seed,),
-        **options,
+        **kept_on_disk,
     )
     return tuples, divisions, compose(divisions, found, galaxies)
 
@@ -907,7 +911,7 @@ found = estimate_inputs(
     distinct_inputs(image_tuples, pictures),
     estimator="amortised",
     seeds=(seed,),
-    **options,
+    **kept_on_disk,
 )
 image_bands = compose(image_tuples, found, pictures)
 image_table = decomposition_table(image_bands, bootstrap=bootstrap, seed=seed)

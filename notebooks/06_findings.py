@@ -643,7 +643,7 @@ axis.set_title(
 )
 for word, colour in colours.items():
     axis.errorbar([], [], fmt="o", color=COLOURS[colour], label=word)
-axis.legend(fontsize=9)
+axis.legend(fontsize=9, ncols=3, loc="upper right", bbox_to_anchor=(1.0, -0.05))
 plt.show()
 
 

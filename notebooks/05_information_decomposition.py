@@ -59,7 +59,7 @@ if "google.colab" in sys.modules and not Path("../_toc.yml").is_file():
 # - Say which conclusion survives a change of the definition of redundancy.
 # :::
 #
-# **Before you start**: chapters 1 and 3, executed in the same run. **Time and memory**: about nine minutes on two cores, 2 GB at most.
+# **Before you start**: chapters 1 and 3, executed in the same run. **Time and memory**: about nine minutes on two cores, 1.8 GB.
 
 # %% [markdown]
 # ## Parameters

@@ -95,6 +95,9 @@ $(VENV)/.stamp: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -c 'import sys; sys.exit("Python 3.11 or newer is needed" if sys.version_info < (3, 11) else 0)'
 	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[book,test,cluster]'
+	@# On all cores, and even where Python is told to write no bytecode: hundreds of processes import these. Some
+	@# packages hold templates that are no Python; those stay as they are.
+	$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib >/dev/null 2>&1 || true
 	@touch $@
 
 # The .py is the source. The generator leaves a notebook that is already right untouched, so only the

@@ -33,7 +33,7 @@ smoke: ## the whole book, small and fast, in folders of its own
 	@$(MAKE) --no-print-directory book PROFILE=smoke
 
 pdf: $(HTML)/.built ## print the book to _build/anatomy_of_a_stellar_mass.pdf; needs a Chromium
-	$(BIN)/python tools/pdf.py $(HTML)/_build/html
+	$(BIN)/python tools/pdf.py $(HTML)/_build/html --output _build/anatomy_of_a_stellar_mass$(SUFFIX).pdf
 
 test: lint ## ruff, mypy, then all tests, on up to four cores
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import io
-import os
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+
+from helpers.progress import progress_bar
+from helpers.runs import atomic_path
 
 if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -63,31 +65,29 @@ def print_book(html: Path, target: Path, root: Path = ROOT) -> int:
         raise FileNotFoundError(
             f"{html}: found no page {', '.join(missing)}, expected every page of _toc.yml: make book"
         )
-    writer = PdfWriter()
-    for printed in _printed(html, names, config(root)["title"]):
+    book, writer = config(root), PdfWriter()
+    for printed in _printed(html, names, book["title"]):
         writer.append(io.BytesIO(printed))
-    writer.add_metadata({"/Title": config(root)["title"], "/Author": config(root)["author"]})
-    target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = target.with_suffix(".unfinished")
-    writer.write(unfinished)
-    os.replace(unfinished, target)
+    writer.add_metadata({"/Title": book["title"], "/Author": book["author"]})
+    with atomic_path(target) as temporary:
+        writer.write(temporary)
     return len(writer.pages)
 
 
 def _printed(html: Path, names: Sequence[str], title: str) -> Iterator[bytes]:
     """PDF of each page."""
     from playwright.sync_api import sync_playwright
-    from tqdm.auto import tqdm
 
     path = browser_path()
     if path is None:
         raise FileNotFoundError(f"browser: found none of {', '.join(BROWSERS)}, expected one to print the pages with")
-    with sync_playwright() as playwright:
+    with sync_playwright() as playwright, progress_bar(len(names), "printing", unit="page") as bar:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         page = browser.new_page(viewport={"width": 1000, "height": 1400}, color_scheme="light")
-        for name in tqdm(names, desc="printing", unit=" pages"):
+        for name in names:
             page.goto((html / f"{name}.html").resolve().as_uri(), wait_until="load")
             yield _print(page, title)
+            bar.update()
         browser.close()
 
 

@@ -102,7 +102,8 @@ def test_book_is_printed_page_by_page_with_bookmarks(pages: Path, browser_path: 
     assert "not tested" in text  # a word of a table, and nothing scrolls on paper
     with pytest.raises(FileNotFoundError, match="found no page book/intro, notebooks/06_findings"):
         print_book(tmp_path, tmp_path / "book.pdf", tmp_path)
-    assert (tmp_path / "book.pdf").stat().st_size and not list(tmp_path.glob("*.unfinished"))
+    assert (tmp_path / "book.pdf").stat().st_size
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["_config.yml", "_toc.yml", "book.pdf"]
 
 
 @pytest.mark.browser

@@ -442,7 +442,7 @@ plt.show()
 # Real galaxies do not tell us whether we read them correctly. If a method says that redshift causes mass, or that a picture
 # knows more than its magnitudes, we cannot look up the answer. So we build galaxies for which we can: a
 # {term}`mock universe`, written down as a {term}`structural causal model`. Each variable has an equation, and the equation
-# reads only its parents. Here they all are, causes above effects.
+# reads only its parents. Here they all are, causes above effects. A line that meets a box without an arrowhead passes behind it.
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Directed graph of the mock universe in layers. On top stand the causes without parents, such as stellar mass, redshift, inclination and the group a galaxy lives in. Below them come environment, quenching, star formation, bulge fraction, dust, sizes and stellar populations; then the fluxes of bulge and disc; and last the apparent magnitude. Stellar mass has the most arrows."}}
 figure, axis = plt.subplots(figsize=(6.6, 8.6))
@@ -478,8 +478,8 @@ print(f"measured columns: {mock.catalog.shape[1]}; true ones: {mock.truth.shape[
 print(mock.null_counts().head(5).to_string())
 
 # %% [markdown]
-# The nulls here have the same reasons as in a real survey: W3 is shallow and misses faint galaxies, and the u band, above all that of red ones, is
-# often too faint for the fit of a {term}`Sérsic profile <Sersic profile>`. `log_density_5`, how crowded a place is, is null for galaxies that lie just outside
+# The nulls here have the same reasons as in a real survey: W3, a mid-infrared band of the space telescope WISE, is shallow and misses faint galaxies, and the u band, above all that of red ones, is
+# often too faint for the fit of a {term}`Sérsic profile`. `log_density_5`, how crowded a place is, is null for galaxies that lie just outside
 # the patches of sky, and where too few others stand at their redshift to find a fifth neighbour.
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Two rows of six colour pictures of mock galaxies. Above, star-forming ones: pale or yellowish, from round to thin. Below, quenched ones: orange, with a brighter centre."}}
@@ -511,7 +511,7 @@ figure.suptitle(
 plt.show()
 
 # %% [markdown]
-# Colours are those of i, r and g {cite}`lupton2004`, 25 arcseconds on a side; galaxies of much the same size on the sky were chosen. The number below each
+# Colours are made of i, r and g {cite}`lupton2004`; each picture is 25 arcseconds on a side, and galaxies of much the same size on the sky were chosen. The number below each
 # picture is the true {term}`inclination`, which for a real galaxy can only be inferred from its shape. What you do *not* see are spiral arms, bars, clumps, neighbours and stars. A real picture has them,
 # and they may know about mass too. Whatever a network learns from these pictures, it learns from light, colour and smooth shape.
 #
@@ -777,7 +777,7 @@ hardness.rename_axis("RMSE (dex)").round(3)
 #
 # ### Second door: the real survey
 #
-# `load_sample("sdss", 3000, allow_network=True)` asks the servers of SDSS for main galaxies with clean photometry, for the match with WISE, an infrared space telescope, that
+# `load_sample("sdss", 3000, allow_network=True)` asks the servers of SDSS for main galaxies with clean photometry, for the match with WISE that
 # the archive itself made, and for the {term}`frames <frame>` that hold them. Nothing is fetched unless you allow it:
 
 # %%
@@ -798,7 +798,7 @@ for images in ("frames", "hips2fits", "none"):
             "requests": cost.n_requests,
             "download (GB)": cost.gigabytes,
             "kept on disk (GB)": cost.disk_gigabytes,
-            "hours at 5 MB/s": cost.hours,
+            "hours": cost.hours,
         }
 costs = pd.DataFrame(costs).T.rename_axis(["pictures from", "galaxies"])
 costs.astype({"requests": int}).round(2)
@@ -806,7 +806,7 @@ costs.astype({"requests": int}).round(2)
 # %% [markdown]
 # This is an estimate, from the sizes of the frames of one field and the density of the main galaxies on the sky; nothing was asked of a server to make
 # it. `frames` are the survey's own calibrated images, on which the Sérsic indices of this door are measured. `hips2fits` is a quick look: the service resamples an all-sky map, so noise and flux
-# are not those of the survey. Interrupted, it goes on after the last finished page or frame, and each of them is believed only after it was checked.
+# are not those of the survey. Hours are those of the transfer at 5 MB/s or of half a second's wait for each picture, three at a time, whichever is longer. A fetch that was interrupted goes on after the last finished page or frame, and each of them is believed only after it was checked.
 #
 # Where does each column come from? This table is not written by hand: the query is made from it. (*b* is each of u, g, r, i, z; W2 to W4 are as W1. CAS is the survey's archive;
 # {ref}`data-and-licences` has the services too.)
@@ -1155,5 +1155,5 @@ print(f"stored in runs/{run}/01_data: catalog.parquet, results.json")
 # %% [markdown]
 # **What's next**: {ref}`chapter-contrastive-training`.
 #
-# **References**: {cite:t}`blanton2007`, {cite:t}`strauss2002`, {cite:t}`kauffmann2003`, {cite:t}`rowe2015`, {cite:t}`lupton2004`,
+# **References**: {cite:t}`blanton2007`, {cite:t}`strauss2002`, {cite:t}`kauffmann2003`, {cite:t}`brinchmann2004`, {cite:t}`rowe2015`, {cite:t}`lupton2004`,
 # {cite:t}`shen2003`.

@@ -86,6 +86,7 @@ scheduler: str = ""
 
 # %%
 import warnings
+from functools import partial
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -176,7 +177,7 @@ if alone:
 # ## Two samples
 #
 # Photometry we have of the galaxies of chapter 1. Pictures need a sample with pictures. If yours has them, they are used. Otherwise they are those of the
-# {term}`mock universe`, and what we learn from them is about networks, not about galaxies.
+# {term}`mock universe`, and what we learn from them is about networks, not about galaxies. Beside the names of chapter 1, {term}`Iopt` stands for the pictures and `Mir` for the magnitudes of WISE in the infrared ({ref}`notation`).
 
 # %% tags=["hide-input"]
 # Image networks halve their input four times, after squares of pixels were summed.
@@ -272,7 +273,7 @@ print(
 # ### Pictures
 #
 # Where pictures are in the input they alone are main, and all columns are extra. The core of a galaxy is far brighter than its outskirts, so every pixel $f$, in {term}`nanomaggies <nanomaggy>`, is
-# stretched (paper) to $\mathrm{sign}(f)\,\log(1 + |f|)$, which is nearly $f$ where the sky is and a logarithm in the core.
+# stretched, as in the paper {cite}`zhang2025`, to $\mathrm{sign}(f)\,\log(1 + |f|)$, which is nearly $f$ where the sky is and a logarithm in the core.
 #
 # A galaxy turned on the sky is the same galaxy, so each time it is read in training it is turned by quarter circles and perhaps mirrored, at random. That is $x$. A second
 # {term}`view` $\tilde x$ is $x$ changed once more, by any of the seven turns and mirrorings that do not leave it as it is.
@@ -509,10 +510,10 @@ trainings = pd.DataFrame(
             "bins": model.bins.count,
             "kept step": model.verdict["best_step"],
             "steps": model.verdict["steps"],
-            "late gain (nats)": round(model.verdict["late_gain"], 3),
+            "late gain (nats)": f"{model.verdict['late_gain']:.3f}",
             "converged": model.verdict["converged"],
             "minutes": round(model.cost["seconds"] / 60, 2),
-            "waiting for input": f"{model.cost['waiting_share']:.1%}",
+            "waiting": f"{model.cost['waiting_share']:.1%}",
         }
         for key, model in models.items()
     }
@@ -520,7 +521,7 @@ trainings = pd.DataFrame(
 trainings
 
 # %% [markdown]
-# *Late gain* is what the last quarter of the steps (for a rate that falls to the end, the last tenth) still took off the best validation cross-entropy; below 0.02 we call a training converged. This is a weak test. A rate that falls to nothing flattens every curve at its end, so it can show that a training was cut off, not that more steps would be useless; for that see *twice the steps* below.
+# *Late gain* is what the last quarter of the steps (for a learning rate that falls to the end, the last tenth) still took off the best validation cross-entropy, in {term}`nats <nat>`; below 0.02 we call a training converged. This is a weak test. A learning rate that falls to nothing flattens every curve at its end, so it can show that a training was cut off, not that more steps would be useless; for that see *twice the steps* below. *Waiting* is the share of the time in which a network waited for its input.
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Two panels of validation cross-entropy against training step, photometry on the left and pictures on the right, a line for each model. A dot marks the step that was kept."}}
 groups = {
@@ -558,7 +559,7 @@ axes[0].set(ylabel="validation cross-entropy (nats)")
 plt.show()
 
 # %% [markdown]
-# Compare heights only within a sample: a cross-entropy depends on the masses that there are and on the width of the bins.
+# A dot marks the step that was kept. Compare heights only within a sample: a cross-entropy depends on the masses that there are and on the width of the bins.
 #
 # ## Does a table method find more?
 #
@@ -584,7 +585,12 @@ for key, model in models.items():
         model, samples[key[0]], device=device
     )
     losses[key] = cross_entropy(distributions[key][rows], model.bins, mass)
-rivals = {"gradient boosting": boosting_density, "neighbours": neighbour_density}
+rivals = {
+    "gradient boosting": partial(
+        boosting_density, **profile_settings(profile)["boosting"]
+    ),
+    "neighbours": neighbour_density,
+}
 rival_losses, boosted_rmse, standings = {}, {}, []
 for where, galaxies in samples.items():
     rows, mass = test_part(where)
@@ -673,7 +679,7 @@ study = stored_result("contrastive_study.json")
 origin, plan = study["provenance"], study["provenance"]["plan"]
 source = (
     f"Stored study, not this run: {plan['n_galaxies']:,} galaxies of the mock, {plan['n_bins']} bins, profile {plan['profile']}; "
-    f"{origin['date']}, commit {origin['commit']}, {origin['machine']}; {origin['training_minutes'] / 60:.1f} hours of training, added up."
+    f"{origin['date']}, commit {origin['commit']}, {origin['machine'].replace('1 threads', '1 thread')}; {origin['training_minutes'] / 60:.1f} hours of training, added up."
 )
 curve = pd.DataFrame(study["learning_curve"])
 by_size = curve.groupby(["inputs", "n_train"])[["cross_entropy", "low", "high"]].mean()
@@ -776,7 +782,7 @@ plt.show()
 
 # %% [markdown]
 # Bars are 95% intervals over the test galaxies, which are the same in all points; so the differences on the right and in the table are surer than the bars on the left suggest. Where a size was trained with several seeds, points and intervals are means over them and the table has the lowest and the highest; where it was trained once, the luck of the training is not in the interval.
-# The curve of pictures crosses both of photometry between 500 and 1,500 training galaxies; the title names the size from which the lead is sure against both rivals, over galaxies and seeds. An open marker is a training that still gained at its end.
+# The curve of pictures crosses both of photometry between 500 and 1,500 training galaxies; the title names the size from which the lead is sure against both rivals, over galaxies, and over seeds where there are several. An open marker: at least one of the trainings of that size still gained at its end.
 #
 # Part of the curves' shape is tuning. The networks of pictures took more steps with more galaxies, and a stronger {term}`weight decay` with few, which keeps a network from learning few pictures by heart; it was tried at 1,500 galaxies only, where validation galaxies preferred it. Photometry had the same settings throughout; for few galaxies boosted trees are ahead of its network, and shorter trainings did not help that. And all sizes share the validation galaxies, which choose the step that is kept and calibrate, so the smallest saw more masses than the axis says.
 # Where a curve still falls at its end, the network has not yet said what its *input* knows, only what it has learnt of it so far.
@@ -784,7 +790,7 @@ plt.show()
 # ## How good is the mass?
 #
 # One number hides a lot. For each model, on test galaxies of its sample: the *bias* is the mean of predicted less catalogue mass; {term}`sigma_MAD`, the scatter of the typical galaxy; the *outlier share*, how many lie beyond
-# three of those; the {term}`CRPS` judges the whole distribution, in {term}`dex`; and *coverage* is how often the catalogue mass lies in the central interval that should hold it half, 68% or 95% of the time.
+# three of those; the {term}`CRPS` judges the whole distribution; and *coverage* is how often the catalogue mass lies in the central interval that should hold it half, 68% or 95% of the time. Cross-entropies are in nats, all other measures of masses in {term}`dex`.
 
 # %%
 qualities = {}
@@ -799,15 +805,15 @@ for key, model in models.items():
     ).loc["all"]
 quality = pd.DataFrame(qualities).T
 shown_columns = {
-    "bias": "bias (dex)",
-    "sigma_mad": "sigma_MAD (dex)",
-    "outlier_share": "outlier share",
-    "rmse": "RMSE (dex)",
-    "crps": "CRPS (dex)",
-    "cross_entropy": "cross-entropy (nats)",
-    "coverage_50": "covered by 50%",
-    "coverage_68": "68%",
-    "coverage_95": "95%",
+    "bias": "bias",
+    "sigma_mad": "sigma_MAD",
+    "outlier_share": "outliers",
+    "rmse": "RMSE",
+    "crps": "CRPS",
+    "cross_entropy": "cross-entropy",
+    "coverage_50": "in 50%",
+    "coverage_68": "in 68%",
+    "coverage_95": "in 95%",
 }
 quality[list(shown_columns)].rename(columns=shown_columns).astype(float).round(3)
 
@@ -853,7 +859,7 @@ plt.show()
 #
 # ### For whom does it fail?
 #
-# The same measures by class, mass and redshift, as far as the catalogue knows them, for the sample with pictures: in the published run the mock, so nothing from here to the neighbours of a galaxy is about real ones. {term}`Passive <passive galaxy>` are galaxies whose specific star formation rate is below $10^{-11}$ a year, {term}`star-forming <star-forming galaxy>` those above
+# The same measures by class, mass and redshift, as far as the catalogue knows them, for the sample with pictures: in the published run the mock, so this section, and those on what S contains and on a galaxy's neighbours, are not about real ones. {term}`Passive <passive galaxy>` are galaxies whose specific star formation rate is below $10^{-11}$ a year, {term}`star-forming <star-forming galaxy>` those above
 # $10^{-10.5}$, and *other* what lies between. (The cuts are round numbers of ours.) Quarters of the sample carry their median.
 
 # %%
@@ -955,10 +961,10 @@ plt.show()
 #
 # ### Can the predicted distributions be believed?
 #
-# If predicted distributions are {term}`calibrated <calibration>`, as wide as the errors are large, their {term}`probability integral transform`, the predicted probability of a mass below the catalogue's, is uniform over the test
+# If predicted distributions are {term}`calibrated <calibration>`, as wide as the errors are large, their {term}`probability integral transform` (PIT), the predicted probability of a mass below the catalogue's, is uniform over the test
 # galaxies. If they are too narrow, its histogram is a U; too wide, a hump; shifted, it is tilted. The converse does not hold: the histogram of all masses, given to every galaxy, passes too. So look at groups and at the cross-entropy as well.
 # The estimates above are calibrated already, on validation galaxies and with two numbers: a *temperature* that divides the logits, the numbers that become probabilities ({term}`temperature scaling`), and mends a width, and a share of
-# *contamination*, usually small: with that probability a mass is drawn from all masses, so that a galaxy whose photometry or mass went wrong does not come as an endless surprise. What they changed:
+# *contamination*, usually small: with that probability a mass is drawn from all masses, so that a galaxy whose photometry or mass went wrong does not come as an endless surprise. What they changed (the departure of the PIT from uniform, and the cross-entropy in nats):
 
 # %%
 transforms, departure, as_trained = {}, {}, {}
@@ -971,16 +977,20 @@ for key, model in models.items():
     ]
     departure[key] = [pit_departure(values)[0] for values in transforms[key]]
     as_trained[key] = cross_entropy(plain[rows], model.bins, mass).mean()
+critical = {key[0]: pit_departure(values[0])[1] for key, values in transforms.items()}
+print(
+    "5% critical value of the departure: "
+    + ", ".join(f"{value:.3f} ({where})" for where, value in critical.items())
+)
 pd.DataFrame(
     {
         key: {
-            "temperature": model.calibration.temperature,
-            "contamination": model.calibration.contamination,
-            "departure, as trained": departure[key][0],
-            "departure, calibrated": departure[key][1],
-            "5% critical value": pit_departure(transforms[key][0])[1],
-            "cross-entropy, as trained": as_trained[key],
-            "cross-entropy, calibrated": losses[key].mean(),
+            ("", "temperature"): model.calibration.temperature,
+            ("", "contamination"): model.calibration.contamination,
+            ("departure", "as trained"): departure[key][0],
+            ("departure", "calibrated"): departure[key][1],
+            ("cross-entropy", "as trained"): as_trained[key],
+            ("cross-entropy", "calibrated"): losses[key].mean(),
         }
         for key, model in models.items()
     }
@@ -1115,7 +1125,7 @@ plt.show()
 # %% [markdown]
 # The framed picture is the galaxy asked about; its neighbours have no frame. Above each picture stands its log10 mass. The network was asked for an S from which the mass can be told, *as far as a picture shows it*; nobody told it which galaxies are alike. Where neighbours look different to you and their masses agree, the difference is what S has learnt to ignore.
 #
-# ## What of galaxies that the encoder has not seen?
+# ## Galaxies that the encoder has not seen
 #
 # The encoder was trained on the masses of the training galaxies. If it has memorised some, a training galaxy stands in S among galaxies that are too like it, and what chapters 3 and 4 measure
 # there is too good. The remedy is {term}`cross-fitting`: train two encoders, each on one half of the training galaxies. Each training galaxy is then seen by one and unseen by the other, and the same galaxy, as its own control, is
@@ -1310,12 +1320,12 @@ pd.DataFrame(
 )
 
 # %% [markdown]
-# Where the measured time is the longer, it went into what is not arithmetic: a step has hundreds of small operations, and starting each may cost more than doing it. How much a GPU gains therefore depends on the network. On an NVIDIA H100 a step of 128 galaxies took us 13 ms for the compact network of pictures, against 99 ms on two cores of an AMD EPYC; for photometry it was 8 ms on either, no gain (pictures in bf16; November 2026). Neither fills that GPU: fifteen trainings of pictures side by side took 25 ms a step each, together about eight times the work of one, which is what `make study PER_GPU=15` does. The larger the network, the nearer a training comes to its
+# Where the measured time is longer than *time, here*, the rest went into what is not arithmetic: a step has hundreds of small operations, and starting each may cost more than doing it. How much a GPU gains therefore depends on the network. On an NVIDIA H100 a step of 128 galaxies took us 13 ms for the compact network of pictures, against 99 ms on two cores of an AMD EPYC; for photometry it was 8 ms on either, no gain (pictures in bf16; November 2026). Neither fills that GPU: fifteen trainings of pictures side by side took 25 ms a step each, together about eight times the work of one, which is what `make study PER_GPU=15` does. The larger the network, the nearer a training comes to its
 # arithmetic. If the memory of a step is more than your GPU has, set `accumulate` to cut each batch into parts; several GPUs share a batch with `devices`.
 #
 # ## What do the parts of the method buy?
 #
-# An {term}`ablation` takes away one thing and looks what is missed. The same stored study took away a term of the loss, the whole contrastive idea (a network of the same encoder, trained on the mass of $x$ alone), and the architecture, in whose place came one of another family. If another architecture predicts the mass better, the first has not found all that the input says.
+# An {term}`ablation` takes away one thing and looks at what is missed. The same stored study took away a term of the loss, the whole contrastive idea (a network of the same encoder, trained on the mass of $x$ alone), and the architecture, in whose place came one of another family. If another architecture predicts the mass better, the first has not found all that the input says.
 # Three more rows change how long and how strictly the network is trained, and how sharp its pictures are: they tell whether the terms matter more or less than such plain things.
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Change of the test cross-entropy of the picture network under several changes of the method, one row each: the mean with its interval over galaxies, and below it a diamond for each pair of seeds. A vertical line at zero marks the unchanged method. A note under the figure says when and where it was computed."}}
@@ -1381,7 +1391,7 @@ gaps.set_index("words")[["mean", "low", "high"]].rename_axis("change").add_suffi
 # ## An encoder of your own
 #
 # Every encoder of pictures is one class: built from the number of bands, of extras and of latent numbers and the size of the picture, it turns pictures and extras into a latent vector. Yours fits if it does the same. Here is one
-# that an astronomer might write: beside the extras it sees nothing but the mean of the stretched pixels in rings around the centre, the galaxy's {term}`light profile <Sersic profile>` in each band.
+# that an astronomer might write: beside the extras it sees nothing but the mean of the stretched pixels in rings around the centre, the galaxy's {term}`light profile <Sérsic profile>` in each band.
 
 
 # %%

@@ -53,7 +53,7 @@ if "google.colab" in sys.modules and not Path("../_toc.yml").is_file():
 # %% [markdown]
 # :::{admonition} What you will be able to do
 # - Estimate a galaxy's mass distribution from its neighbours in S.
-# - Judge that distribution by its PIT and its {term}`CRPS`, and choose k by it.
+# - Judge that distribution by its {term}`PIT` and its {term}`CRPS`, and choose k by it.
 # - Say whether distance in S means anything: how many dimensions galaxies fill, whether some are everybody's neighbours, and how fast the mass changes.
 # - Show that neighbours which the encoder was trained on are too much alike, and by how much.
 # :::
@@ -151,7 +151,7 @@ for where, names in inputs.items():
 # ## Who are the neighbours?
 #
 # The reference is the training split. For each test galaxy we find the k nearest training galaxies by Euclidean distance in S, exactly, not
-# approximately; equal distances are ordered by row, so that the answer is always the same. Every pair is compared, many at a time; `make bench` prints how much faster that is than one galaxy after the other. For a training galaxy its own entry is left out. (The paper keeps it, as its own first neighbour: `exclude_self=False`.)
+# approximately; equal distances are ordered by row, so that the answer is always the same. Every pair is compared, many at a time; `make bench` prints how much faster that is than one galaxy after the other. For a training galaxy its own entry is left out. (The paper, {cite:t}`zhang2025`, keeps it, as its own first neighbour: `exclude_self=False`.)
 
 
 # %%
@@ -192,7 +192,7 @@ for where, names in inputs.items():
 
 # %% [markdown]
 # Four test galaxies, spread over the mass range, and the masses of their neighbours. The width of each histogram is about what ugriz leaves open about
-# that galaxy; the width of the neighbourhood itself adds a little. All four were chosen to be ordinary: at least a tenth of their neighbours is lighter than they are, and at least a tenth heavier. Whether more galaxies are out of the ordinary than should be, we ask below.
+# that galaxy; the width of the neighbourhood itself adds a little. All four were chosen to be ordinary: at least a tenth of their neighbours are lighter than they are, and at least a tenth heavier. Whether more galaxies are out of the ordinary than should be, we ask below.
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Four histograms of the stellar masses of one test galaxy's nearest neighbours each, with the galaxy's catalogue mass as a vertical line inside the histogram. The histograms narrow from the light galaxies to the heavy one."}}
 optical = (catalogue_of, inputs[catalogue_of][0])
@@ -295,12 +295,12 @@ legend_below(figure)
 plt.show()
 
 # %% [markdown]
-# A circle marks the preferred k, the dotted line the k of the paper. For most inputs the curve is flat about k = 100 and nothing hangs on the exact value. Where the input knows the mass closely it is another matter: with the redshift in the input the masses of galaxies that are near in S differ by less than a tenth of a dex, and a hundred neighbours reach
+# A circle marks the preferred k, the dotted line the k of the paper; a line that leaves the panel goes on rising. For most inputs the curve is flat about k = 100 and nothing hangs on the exact value. Where the input knows the mass closely it is another matter: with the redshift in the input the masses of galaxies that are near in S differ by less than a tenth of a dex, and a hundred neighbours reach
 # too far already. How far a neighbourhood may reach depends on the slope of the mass in S against the scatter about it, and we come back to that below. Chapter 4 keeps k = 100 for all inputs, for comparison; read its column of this input with that in mind.
 #
 # ### How good is it then?
 #
-# On test galaxies, at k of the paper and at the preferred one, beside the network's own predicted distribution.
+# Here are both scores on test galaxies, at the paper's k and at the preferred one, beside those of the network's own predicted distribution.
 
 
 # %%
@@ -384,7 +384,9 @@ for axis, where in zip(axes, samples, strict=True):
 axes[0].set(ylabel="share below, less expected")
 legend_below(figure)
 plt.show()
-departures.round(3)
+
+# %%
+departures.map("{:.3f}".format)
 
 # %% [markdown]
 # The band is where 95% of uniform transforms stay all along. A departure of a few hundredths can be seen with a thousand galaxies and matters little for a mass. Of the two that leave the band, `Iopt+Mir` barely does, which with seven lines is no surprise. With the redshift in the input the distribution of a hundred neighbours is too wide, as the CRPS said. To pass is not enough: the masses of all galaxies, given to each of them, would pass as well. So the CRPS was asked first.
@@ -539,6 +541,8 @@ for axis, where in zip(axes, samples, strict=True):
 axes[0].set(ylabel="root of the variogram (dex)", ylim=(0, None))
 legend_below(figure)
 plt.show()
+
+# %%
 growth.rename_axis(["sample", "input"]).to_frame("scatter grows to").round(2)
 
 # %% [markdown]
@@ -682,7 +686,7 @@ print(f"interval above zero: {', '.join(above) or 'none'}")
 optimism.rename(columns={"low": "95%: low", "high": "95%: high"}).round(3)
 
 # %% [markdown]
-# *Optimism* is the fraction by which training galaxies flatter the model, with a 95% interval from resampling the test galaxies. It lies above zero only for the inputs of `sdss-mini`; the mock's are too wide to say. Where it does, some of a training galaxy's own mass has leaked into S, or this test split holds the harder galaxies; one split cannot tell the two apart. Chapter 4 tests what is tied to the mass inside
+# *Optimism* is the fraction by which training galaxies flatter the model, with a 95% interval from resampling the test galaxies. The interval lies above zero only for the inputs of `sdss-mini`; those of the mock are too wide to say. Where it does, some of a training galaxy's own mass has leaked into S, or this test split holds the harder galaxies; one split cannot tell the two apart. Chapter 4 tests what is tied to the mass inside
 # neighbourhoods, and for that the scatter must be right: it can take as its reference the galaxies that an encoder has not seen.
 #
 # ## Check yourself
@@ -826,4 +830,4 @@ print(
 # %% [markdown]
 # **What's next**: {ref}`chapter-causal-discovery`.
 #
-# **References**: {cite:t}`lin2024`, {cite:t}`dawid1984`, {cite:t}`gneiting2007`, {cite:t}`levina2004`, {cite:t}`mackay2005`, {cite:t}`facco2017`, {cite:t}`he2012`, {cite:t}`radovanovic2010`, {cite:t}`matheron1963`.
+# **References**: {cite:t}`zhang2025`, {cite:t}`lin2024`, {cite:t}`dawid1984`, {cite:t}`gneiting2007`, {cite:t}`levina2004`, {cite:t}`mackay2005`, {cite:t}`facco2017`, {cite:t}`he2012`, {cite:t}`radovanovic2010`, {cite:t}`matheron1963`.

@@ -18,7 +18,7 @@
 #
 # If S holds everything that an input says about the mass, then among galaxies of equal S nothing that the input measures can go with the mass any more. And
 # whatever *does* still go with it, a redshift or an infrared magnitude, tells something that the input does not. A neighbourhood in S is as near as we
-# get to "galaxies of equal S". This chapter tests {term}`independence <conditional independence>` inside neighbourhoods, first in the published form, then
+# get to "galaxies of equal S". This chapter tests {term}`independence <conditional independence>` inside neighbourhoods, first in the form published by {cite:t}`zhang2025`, the *published form*, then
 # in one that withstands a trap; asks which properties five inputs miss; and ends with causal graphs, on galaxies and in a universe whose causes are known.
 
 # %% tags=["remove-cell"]
@@ -396,7 +396,7 @@ plt.show()
 # Thousands of neighbourhoods are not thousands of tests: they overlap and share galaxies. The question per input and query is *one*: is Q independent of
 # the mass at given S? `sample_test` answers it in four steps.
 #
-# 1. **Residuals.** From the mass and from Q take what S says of them, by a regression over the whole sample that bends where they bend, and that stretches S along the directions that matter. Each galaxy is
+# 1. **Residuals.** From the mass and from Q take what S says of them, by a regression over the whole sample that bends where they bend, and that stretches S along the directions that matter {cite:p}`radhakrishnan2024`. Each galaxy is
 #    predicted without its own value.
 # 2. **Statistic.** The mean adjusted predictive efficiency of the residuals over all neighbourhoods.
 # 3. **p-value.** Flip the signs of the mass residuals at random, galaxy by galaxy, and pass the result through steps 1 and 2 again, some two hundred times: a world in which nothing of Q is tied to the mass, and all else as it was ({term}`sign flip`; the idea of passing it through the regression again is that of {cite:t}`freedman1983`).
@@ -620,7 +620,7 @@ table.set_index(["input", "query", "given"]).round(4)
 
 # %% [markdown]
 # `published` is the mean efficiency of the published form, adjusted for the degrees of freedom (ours); `S removed` is that of the sample test, less what chance gives (the mean over the flips). The last column controls the false discovery rate over all rows
-# of the table ({term}`Benjamini-Hochberg procedure`). The smallest p that this number of flips can give is one over one more than their number. Near zero the interval is too wide, since a half of the galaxies has fewer neighbours and so more noise: whether there is anything is for p to say, how much, for the interval. Neither
+# of the table ({term}`Benjamini-Hochberg procedure`, {cite:t}`benjamini1995`). The smallest p that this number of flips can give is one over one more than their number. Near zero the interval is too wide, since a half of the galaxies has fewer neighbours and so more noise: whether there is anything is for p to say, how much, for the interval. Neither
 # knows of the luck with which the encoder was trained.
 #
 # The axes of the two figures below are linear up to 0.05 and logarithmic beyond.
@@ -763,7 +763,7 @@ by_reference.round(3)
 # %% [markdown]
 # ## What five inputs miss, property by property
 #
-# The paper's question in full, on the sample with pictures: five inputs; {term}`Sérsic index <Sersic index>` n, axis ratio q, half-light radius R50, 90% radius R90 and concentration C in all bands; the ratios of n and of R50 between bands; infrared, star formation, environment. Alone and given the redshift; in the published form and with S removed.
+# The paper's question in full, on the sample with pictures: five inputs; {term}`Sérsic index` n, axis ratio q, half-light radius R50, 90% radius R90 and concentration C in all bands; the ratios of n and of R50 between bands; infrared, star formation, environment. Alone and given the redshift; in the published form and with S removed.
 
 # %%
 # Where the stars are old, log10 of the specific star formation rate is below -11 per year.
@@ -945,7 +945,7 @@ print(f"{under} of {len(loud)} rejected points lie under the line")
 #
 # ### Band by band
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Five panels, one per property of shape: mean adjusted predictive efficiency with S removed against the band it was measured in, one line per input. The lines of Iopt are the lowest in most panels; those of Iopt+Mir and Iopt+Mir+Zspec are not below those of photometry."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Five panels, one per property of shape: mean adjusted predictive efficiency with S removed against the band it was measured in, one line per input. The lines of Iopt are the lowest in most panels; in most panels those of Iopt+Mir and Iopt+Mir+Zspec are not below those of photometry."}}
 shape_families = [
     name
     for name in (
@@ -1001,7 +1001,7 @@ plt.show()
 #
 # ### Ratios between bands
 #
-# The paper finds features that compare two bands, such as $n_g/n_r$ and $R_{50,g}/R_{50,r}$, strongly synergistic. Here a ratio is asked alone. Each cell is a pair of bands: above the diagonal the ratio of {term}`Sérsic indices <Sersic index>`, below it that of half-light radii.
+# The paper finds features that compare two bands, such as $n_g/n_r$ and $R_{50,g}/R_{50,r}$, strongly synergistic. Here a ratio is asked alone. Each cell is a pair of bands: above the diagonal the ratio of {term}`Sérsic indices <Sérsic index>`, below it that of half-light radii.
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Two square tables, at fixed S of photometry and of pictures: excess efficiency of the ratios of Sérsic indices, above the diagonal, and of half-light radii, below it, for all pairs of bands. Those of photometry are darker, most of all ratios of radii with the u and g band."}}
 ratio_families = ("Sersic index ratio", "half-light radius ratio")
@@ -1154,7 +1154,7 @@ second_opinion.assign(query=second_opinion["query"].map(words_for)).round(3)
 # The tests above hold S fixed. A search for a causal graph holds the *other columns* fixed, one set after another: it drops the edge between two variables when some set makes them
 # {term}`independent <conditional independence>`, and orients what the pattern of {term}`collider`s allows. The {term}`PC algorithm` {cite:p}`spirtes2000` supposes that no common cause is
 # unobserved and that no effect selected the sample; where the pattern does not tell a direction, it leaves the edge without arrowhead. {term}`FCI <FCI algorithm>` {cite:p}`zhang2008` supposes neither. An arrowhead of FCI's says that this end
-# causes neither the other end nor the selection, so that ↔ stands for something hidden that causes both; a circle says that the data leave this end open. Both searches rest on {term}`faithfulness`: that independent columns are so
+# causes neither the other end nor the selection, so that ↔ stands for something hidden that causes both; a circle says that the data leave this end open. Both come from causal-learn {cite:p}`zheng2024`, and rest on {term}`faithfulness`: that independent columns are so
 # because of the graph, and not because effects cancel. Columns that nearly follow from others break it. So that comes first.
 
 # %%
@@ -1194,6 +1194,17 @@ if dataset == "mock":
 tiers = {name: known.get(name, 1) for name in variables}
 options = {"alpha": settings["alpha"], "seed": seed}
 told = {"PC": {"tiers": tiers}, "FCI": {"tiers": tiers, "selection_tier": 1}}
+ARROWS = {
+    "-->": "→",
+    "<--": "←",
+    "<->": "↔",
+    "---": "—",
+    "o->": "∘→",
+    "<-o": "←∘",
+    "o-o": "∘–∘",
+    "o--": "∘—",
+    "--o": "—∘",
+}
 graphs, resampled = {}, {}
 for name in told:
     asked = {"method": name.lower(), "test": "rank", **options, **told[name]}
@@ -1218,7 +1229,7 @@ pd.DataFrame(
         "joined": often["any"],
         "with this mark": [(found == found.mode()[0]).mean() for found in marks],
     }
-).round(2).reset_index(drop=True)
+).round(2).replace(ARROWS).reset_index(drop=True)
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Two causal graphs of the same variables on a circle, by PC and by FCI: mass, redshift, reddening, r magnitude, colour, infrared magnitude and the mass estimated from S. The width of an edge is the share of resamples in which it returns; arrowheads, plain ends and circles are the marks that each search found."}}
 arrows = [edge[:2] for edge in graphs["PC"].edges if edge[2] == "directed"]
@@ -1278,7 +1289,7 @@ for name, (frame, asked) in searches_at_mass.items():
         "galaxies": graph.metadata["n_used"],
         "seconds": f"{time.perf_counter() - start:.1f}",
     }
-pd.DataFrame(at_the_mass).T.fillna("")
+pd.DataFrame(at_the_mass).T.fillna("").replace(ARROWS)
 
 # %% [markdown]
 # The columns stand to the left of each mark, the mass to its right. Every search joins redshift and mass, and rightly. Those that test independence find nothing else of what went into it: once M(S) is held fixed, what r, g - r and the reddening still say of the mass is too little to be seen in some two thousand galaxies. Most join the
@@ -1433,7 +1444,7 @@ def with_range(values, digits=2):
     low, middle, high = values.quantile([0.025, 0.5, 0.975])
     if np.isnan(middle):
         return ""
-    return f"{middle:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+    return f"{middle:.{digits}f}\N{NO-BREAK SPACE}({low:.{digits}f}–{high:.{digits}f})"
 
 
 summary = {
@@ -1608,15 +1619,16 @@ for name, limit in limits.items():
             ),
         }
     )
+by_chance = settings["alpha"] * len(made_by_selection)
 print(
     f"{len(made_by_selection)} pairs are joined in the magnitude-limited truth and not in the universe; "
-    f"one test of each, at this level, would join {settings['alpha'] * len(made_by_selection):.2f} of them by chance"
+    f"one test of each, at this level, would join {by_chance:.2f} of them by chance"
 )
 pd.DataFrame(rows).round(2)
 
 # %% [markdown]
-# `edges made by selection` counts, on average over universes, how many of these pairs PC joins. Without a limit, and above a mass, that is no more than the error rate of the tests: the mass has no causes here, and holding it within a range opens no way. The limit in magnitude adds the rest. Most ties that it makes are too weak to be
-# seen in four thousand galaxies; that between redshift and mass is always there. The remedy, where a sample allows it: select by a cause, and not by an effect.
+# `edges made by selection` counts, on average over universes, how many of these pairs PC joins. Without a limit, and above a mass, they are no more than chance would join: the mass has no causes here, and holding it within a range opens no way. The limit in magnitude makes one that is always there, between redshift and mass; the other ties that it makes are too weak to be
+# seen in four thousand galaxies. The remedy, where a sample allows it: select by a cause, and not by an effect.
 #
 # ### The remedy on the catalogue
 #
@@ -1656,7 +1668,7 @@ for name, frame in limited.items():
         graph = discover(frame, method.lower(), test="rank", **options, **asked)
         row[f"redshift, mass: {method}"] = graph.symbol("redshift", "mass")
     tied.append(row)
-pd.DataFrame(tied).round(3)
+pd.DataFrame(tied).round(3).replace(ARROWS)
 
 # %% [markdown]
 # Shares are those of the variance of normal scores. In a volume, mass and redshift are nearly independent, and both searches drop the edge. So the edge in the catalogue was made by its selection? For *galaxies*, yes: where nothing is lost, far ones are not heavier. For the *column* the answer is wrong: the redshift did enter the mass, and at fixed magnitude
@@ -1734,7 +1746,7 @@ at_mass = (changes[["a", "b"]] == "log_mass").any(axis=1)
 print(
     f"edges that change: {len(differ)} of {len(changes)}, and {(at_mass & (changes['change'] != 'same')).sum()} of those at the mass"
 )
-differ
+differ.replace(ARROWS)
 
 # %% [markdown]
 # What changes is one mark, between the two quantities that set the environment. The edges at the mass are the same with it and without. In this universe the environment acts on galaxies through quenching alone, and nothing acts on the mass: no conclusion on the mass needs it. In a universe in which
@@ -1922,9 +1934,9 @@ for words, s in (("published", None), ("S removed", latent)):
 # %% [markdown]
 # ## What could be wrong
 #
-# - S was learnt from some thousand galaxies. "Beyond S" is "beyond the input" only as far as S kept what the input knows; the controls and the framed cells measure how far. What pictures hold is no column, so for them the floor is known least.
+# - S was learnt from a few thousand galaxies. "Beyond S" is "beyond the input" only as far as S kept what the input knows; the controls and the framed cells measure how far. What pictures hold is no column, so for them the floor is known least.
 # - All inputs are tested with k = 100 neighbours. Chapter 3 found that for the input with the redshift that is too many: its column is blurred.
-# - The regression on S can follow only what some thousand galaxies show. Where mass and Q bend sharply along the same direction of many, a little dependence stays; the planted forks of that kind say how often that deceives.
+# - The regression on S can follow only what a few thousand galaxies show. Where mass and Q bend sharply along the same direction of many, a little dependence stays; the planted forks of that kind say how often that deceives.
 # - The reference galaxies trained the encoder; chapter 3 measures what that may do to their scatter.
 # - A sign flip supposes that what S leaves of the mass is about as often above as below its mean, everywhere. A very skewed rest would need more care.
 # - The masses of the catalogue were *computed* from photometry and redshift. That the redshift matters is built in; how much the near infrared can stand in for it is not. Those of the mock are true, but its causes are ours.
@@ -1932,7 +1944,7 @@ for words, s in (("published", None), ("S removed", latent)):
 # ## Summary
 #
 # Independence inside a neighbourhood must be tested after removing S, as one hypothesis per query, against a world that keeps every galaxy's scatter. At fixed S of photometry or pictures the redshift is what is missing most, in the catalogue and in the mock. In the mock
-# the environment follows, but only through the redshift, and so do W1 and W2 where they are not in the input; most shapes tell a few hundredths of what is left, least to pictures alone. In the catalogue nothing else stands clear of the floor. A graph of many variables at once is a bolder claim than any single test, and the universe with known causes shows where such claims fail. The next chapter puts numbers, in nats, on the same question.
+# the environment follows, but only through the redshift, then W1 and W2 where they are not in the input; most shapes tell a few hundredths of what is left, least to pictures alone. In the catalogue nothing else stands clear of the floor. A graph of many variables at once is a bolder claim than any single test, and the universe with known causes shows where such claims fail. The next chapter puts numbers, in nats, on the same question.
 
 # %%
 this_run.save("verdicts.parquet", table)
@@ -1959,6 +1971,7 @@ this_run.save_results(
         "recovery_f1": f1.to_dict(orient="index"),
         "pc_beats_baselines": bool(beaten),
         "selection": rows,
+        "edges_by_chance": by_chance,
         "measured_pairs_joined": len(over_measured.edges),
         "robustness": robust.to_dict(orient="records"),
     }

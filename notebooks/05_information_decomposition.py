@@ -308,7 +308,7 @@ information.round(3)
 #
 # ### Do other methods agree?
 #
-# Three ways to train networks, and one method that is no network. *Separate*: one network for each input, from scratch, as published. *Nested* (ours): a union starts from what its part
+# Three ways to train networks, and one method that is no network. *Separate*: one network for each input, from scratch, as in the paper but with our mixtures for its logits. *Nested* (ours): a union starts from what its part
 # predicts about galaxies that part never saw, plus a correction that starts at zero. *Amortised* (ours): one network for every subset of the inputs, with what is not asked for hidden. *Boosting*: decision trees that turn a
 # column into quantiles. The trees were not run for the third input (–), which tells hardly more than the first and would test nothing new.
 
@@ -328,7 +328,7 @@ ways["amortised"] = estimate_inputs(
     **options,
 )
 ways["boosting"] = {
-    name: boosting_information(sample, name, seed=seed)
+    name: boosting_information(sample, name, seed=seed, **of_profile["boosting"])
     for name in ("Mopt", "Mopt+Zspec")
 }
 comparison = pd.DataFrame(
@@ -371,8 +371,10 @@ plt.show()
 #
 # $$
 # \begin{aligned}
-# R &= \min(i_1, i_2), & U_1 &= i_1 - R, \\
-# U_2 &= i_2 - R, & \mathrm{Syn} &= i_{12} - \max(i_1, i_2),
+# R &= \min(i_1, i_2), \\
+# U_1 &= i_1 - R, \\
+# U_2 &= i_2 - R, \\
+# \mathrm{Syn} &= i_{12} - \max(i_1, i_2),
 # \end{aligned}
 # $$
 #
@@ -431,7 +433,7 @@ plt.show()
 #
 # ### The catalogue
 #
-# Real galaxies first: ugriz, the near infrared and the redshift. $X_1$ of the third pair, ugriz with the near infrared, is here a network of its own, from scratch, and not the nested union of the second pair: it finds some hundredths of a nat less.
+# Real galaxies first: ugriz, the near infrared and the redshift. $X_1$ of the third pair, ugriz with the near infrared, is here the mean of fold networks of its own, each trained on a part of the galaxies, and neither the nested union of the second pair nor the one separate network above: it finds some hundredths of a nat less than either.
 
 # %%
 table = decomposition_table(decompositions, bootstrap=bootstrap, seed=seed)
@@ -547,7 +549,7 @@ component_bars(right, parts, names=(words[0], "the image"))
 right.set(xlabel="nats, on average")
 right.set_title("and who says it", fontsize=11, fontweight="normal")
 figure.suptitle(
-    f"{mocked}what {words[0]} and its image, divided by its flux, know of a galaxy's mass",
+    f"{mocked}what {words[0]} and the image divided by its flux know of a galaxy's mass",
     x=0.01,
     ha="left",
     fontsize=12.5,
@@ -589,7 +591,7 @@ galaxy_explorer(pictures, known, main, neighbours)
 # (raw-placebo-net)=
 # ### Raw, placebo, net
 #
-# Every second input of both samples in one figure:
+# Every second input of both samples, in one table and one figure:
 
 # %%
 gained = pd.concat(
@@ -601,12 +603,13 @@ gained = pd.concat(
 )
 kinds = {"raw": "conditional_2", "placebo": "placebo_2", "net": "conditional_2_net"}
 gained = gained[gained.index.get_level_values("quantity").isin(kinds.values())]
+every = [(catalogue_of, one) for one in of_catalogue.values()]
+every += [(pictures_of, modality[name]) for name in of_pictures]
 by_kind = gained["mean"].unstack("quantity")[list(kinds.values())]
+by_kind = by_kind.loc[[(where, one.name) for where, one in every]]
 by_kind.set_axis(list(kinds), axis="columns").round(3)
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "What the second input of every pair adds to the first, in nats on a logarithmic-like axis: raw, placebo and net of the placebo, with intervals. Placebos are close to zero; redshift adds most, infrared adds least in the catalogue."}}
-every = [(catalogue_of, one) for one in of_catalogue.values()]
-every += [(pictures_of, modality[name]) for name in of_pictures]
 names = [
     f"{words} given {base}\n({where})"
     for where, one in every
@@ -674,7 +677,7 @@ print(f"what images add by each refit: {', '.join(gains)} nats")
 #
 # ### Along mass, brightness and redshift
 #
-# The decomposition is pointwise, so it can be averaged over any class of galaxies.
+# The decomposition is pointwise, so it can be averaged over any class of galaxies. The first input is ugriz, the second the images divided by their flux.
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Components of the information of ugriz and flux-normalised images against stellar mass, r magnitude and redshift in three panels, with bands of their intervals: redundant, unique to each, synergistic, and what the images add. Images add most for the lightest and nearest galaxies; the synergy is slightly negative nearly everywhere."}}
 along = {
@@ -757,6 +760,13 @@ columns = list(words_of.values())
 if {"petroMag_g", "petroMag_r"} <= set(pictures.catalog):
     profiled["g - r"] = pictures.catalog["petroMag_g"] - pictures.catalog["petroMag_r"]
     columns.append("g - r")
+
+
+def p_words(p):
+    """A p-value for a table: none is zero."""
+    return f"{p:.3f}" if p >= 0.001 else "< 0.001"
+
+
 held_by = synergy_profile(
     main,
     replace(
@@ -779,7 +789,9 @@ held_by[
         "p, adjusted",
     ],
     axis="columns",
-).rename_axis("property").round(3)
+).rename_axis("property").round(3).assign(
+    **{"p, adjusted": held_by["p_adjusted"].map(p_words)}
+)
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Effect sizes, Cliff's delta with intervals, of catalogue properties between the fifth of galaxies with the highest and the fifth with the lowest synergy: stellar mass, redshift, magnitude, half-light radius, Sérsic index, axis ratio, specific star formation rate and colour."}}
 strongest = held_by.index[0]
@@ -793,7 +805,7 @@ forest(
 )
 axis.axvline(0, color=COLOURS["black"], linewidth=0.8)
 axis.set(
-    xlabel="Cliff's delta: chance that a galaxy of high synergy\nhas the larger value, less the chance that it has the smaller",
+    xlabel="Cliff's delta: chance that a galaxy of high synergy\nhas the larger value, minus the chance that it has the smaller",
     xlim=(-1, 1),
     ylim=(-0.6, len(held_by) - 0.4),
 )
@@ -868,10 +880,10 @@ legend_below(figure, axes[0])
 plt.show()
 
 # %% [markdown]
-# A single band is a brightness. In the catalogue, which was chosen by brightness, it tells little, at most 0.19 nats of the 0.87 that all bands tell, so it has little to share either: its redundancy with the rest is small or, by the trap above, below zero. What it *adds* (black) is another matter. Without g nothing between u and r says on which side of the break at 4000 Å the light is: of all bands it is missed most.
+# A single band is a brightness. In the catalogue, which was chosen by brightness, it tells little, at most 0.19 nats of the 0.87 that all bands tell, so it has little to share either: its redundancy with the rest is small or, because it takes each galaxy's smaller gain, below zero. What it *adds* (black) is another matter. Without g nothing between u and r says on which side of the break at 4000 Å the light is: of all bands it is missed most.
 # One by one, the infrared bands of the catalogue add nothing; all three together added some 0.02 nats to ugriz above. In the mock, whose W2 is less noisy than these J, H and K, W1 and W2 tell and add, W3 neither.
 #
-# Try other divisions. Every subset of bands is answered, here for the catalogue. (This is another amortised network than the one compared with other methods above, so for ugriz it finds 0.864 nats and not 0.884.)
+# Try other divisions. Every subset of bands is answered, here for the catalogue. (This is another amortised network than the one compared with other methods above, so for ugriz it finds 0.864 nats and not 0.884, and of J, H and K together 0.007, without a placebo.)
 
 # %% tags=["hide-input"]
 tuples, divisions, found = photometric[catalogue_of]
@@ -1068,7 +1080,7 @@ plt.show()
 
 # %% [markdown]
 # Images cannot take information away. A union from scratch has to learn what the photometry's network knows, and to see besides; whatever it has not learned when training ends is counted as a negative conditional information and a too small synergy. In this run the loss is within the luck of the test galaxies; {ref}`the study below <information-study>` shows it clear. That is no property of galaxies. It is
-# a property of some thousand training galaxies and of a training of some minutes; more of both does not cure it reliably, as the next figure shows. The nested union starts from its part, so it seldom falls below it, and what it gains from *any* correction is what the placebo shows.
+# a property of a few thousand training galaxies and of a training of some minutes; more of both does not cure it reliably, as the next figure shows. The nested union starts from its part, so it seldom falls below it, and what it gains from *any* correction is what the placebo shows.
 #
 # It has a limit too. Shapes, as measured numbers, add several times as much as the images they were measured on: net of the placebo 0.288 nats against 0.038 ({ref}`raw-placebo-net`). What the images hold is not less; to learn it from pixels takes more galaxies than we have here. So what images add, in this chapter, is a lower bound that training lifts. How far?
 
@@ -1088,7 +1100,7 @@ figure, axes = panels(
     2,
     width=3.9,
     height=3.6,
-    title=f"Mock: from {enough:,} training galaxies on, every interval of what images add excludes zero",
+    title=f"Mock: from {enough:,} training galaxies on, nested networks find, net of the placebo, more than zero each time",
 )
 for column, words, colour, marker, shift in (
     ("net", "nested, net of the placebo", "blue", "o", 1.0),
@@ -1147,14 +1159,14 @@ plt.show()
 #
 # ### Universes in which images tell nothing
 #
-# Two kinds of mock universe whose images know nothing of the mass that their photometry does not know: in one each galaxy wears the picture of another of the same measured photometry, in the other pictures are drawn from the photometry, in one colour and with shapes that mean nothing. Eight of each, with new galaxies and new networks.
+# Two kinds of mock universe whose images know nothing of the mass that their photometry does not know: in one (*swapped shapes*) each galaxy wears the picture of another of the same measured photometry, in the other (*one spectrum*) pictures are drawn from the photometry, in one colour and with shapes that mean nothing. Eight of each, with new galaxies and new networks.
 # The base of the nested union is trained once as always, and once it is stopped after 40 steps, long before it has learned what the photometry says. An under-trained base leaves information lying about, and any correction picks some of it up.
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "What images are found to add to photometry in two kinds of mock universe where they add nothing, with a trained and with an under-trained base: raw, placebo and net, each universe a small dot and the mean over eight universes with its 95% interval. With a trained base all lie close to zero; with an under-trained base raw and placebo both lie near a tenth of a nat, and their difference near zero."}}
 nulls = pd.DataFrame(study["null_universes"])
 kind_of_null = {
-    "mock-swapped-shapes": "pictures exchanged",
-    "mock-one-spectrum": "one colour",
+    "mock-swapped-shapes": "swapped shapes",
+    "mock-one-spectrum": "one spectrum",
 }
 
 
@@ -1206,8 +1218,9 @@ for (column, own), colour, marker, offset in zip(
         )
 axis.axvline(0, color=COLOURS["black"], linewidth=0.8)
 axis.set(xlabel="what images add to photometry, truly nothing (nats)")
+axis.locator_params(axis="x", nbins=5)
 axis.set_title(
-    f"Mock: net of the placebo, nothing is found\nin {holds.sum()} of {len(holds)} kinds of universes and bases",
+    f"Mock: net of the placebo, nothing is found\nin {holds.sum()} of {len(holds)} pairs of universe and base",
     loc="left",
 )
 axis.legend(fontsize=8)
@@ -1302,7 +1315,7 @@ for axis, (method, own) in zip(
     axis.label_outer()
 for axis in axes[-3:]:
     axis.set_xlabel("true information (nats)", fontsize=9)
-footnote(figure, "Cells: found less true, in nats. Bold: outside the demand.")
+footnote(figure, "Cells: found minus true, in nats. Bold: outside the demand.")
 plt.show()
 
 # %% [markdown]
@@ -1334,13 +1347,15 @@ agree = apart <= np.maximum(0.01, np.abs(adding_each) / 3)
 seconds = runs.groupby("estimator")["training_seconds"].mean()
 faster = seconds["separate"] / seconds["amortised"]
 print(
-    f"{len(behind)} inputs, {runs['seed'].nunique()} seeds of each: cross-entropy {behind.mean():+.3f} nats\n({behind.min():+.3f} to {behind.max():+.3f}), in 1/{faster:.0f} of the time;\n"
+    f"{len(behind)} inputs, {runs['seed'].nunique()} seeds of each: amortised less separate,\ncross-entropy {behind.mean():+.3f} nats\n({behind.min():+.3f} to {behind.max():+.3f}), in 1/{faster:.0f} of the time;\n"
     f"conditional information within 0.01 nats or a third in {agree.sum()} of {agree.size},\nfarthest apart {apart.max():.3f} nats"
 )
 origin = study["provenance"]["untouched"]
 print(f"make information, commit {origin['commit']}, {origin['date']}")
 
 # %% [markdown]
+# So one network speaks for all subsets nearly as well as a network for each, in a fraction of the time; but differences of a hundredth or two between bands are not to be read.
+#
 # (definitions-differ)=
 # ## Does the conclusion hang on the definition?
 #
@@ -1348,7 +1363,13 @@ print(f"make information, commit {origin['commit']}, {origin['date']}")
 
 # %%
 with pd.option_context("display.max_colwidth", None):
-    display(definition_table())
+    display(
+        definition_table()
+        .style.set_table_attributes('class="dataframe"')
+        .set_table_styles(
+            [{"selector": "th, td", "props": "text-align: left; vertical-align: top"}]
+        )
+    )
 
 # %% [markdown]
 # All but the first need small discrete variables. So each input is reduced to two numbers, learned so that they keep what both inputs tell together and what each tells alone; the mass that each predicts would lose what only a combination tells. Numbers
@@ -1433,7 +1454,7 @@ statements += [more_synergy(first, words) for words in rest if pictures_of not i
 statements += [adds_little(words, settings["little"]) for words in rest]
 verdicts = conclusions(by_definition, statements)
 # One column for each statement, so that all definitions are seen below one another.
-headings = [("synergy", words) for words in questions]
+headings = [("synergy above zero", words) for words in questions]
 headings += [
     ("more synergy", f"{first} than {words}")
     for words in rest
@@ -1522,7 +1543,7 @@ claims = {
 pd.Series(claims, name=f"nats, {pictures_of}").to_frame()
 
 # %% [markdown]
-# In the mock these claims were partly planted, for its graph lets shapes matter: what the table says is whether the instrument finds them with the training galaxies at hand. **(a)** Images add to photometry, beyond the placebo and beyond the luck of galaxies and refits, and shapes add more. But pointwise synergy is what, beside the redshift, only the shapes show here: that of the images is below zero, as it is for WISE, which adds far more. **(b)** The infrared adds less once images are seen than when photometry is all there is: they stand in for a part of it. How much of that is the images' doing leans on how well their network was trained: an untrained one leaves everything to be added. **(c)** A half-light radius in a second, bluer band adds some hundredths of a nat to the same radius in another; a Sérsic index adds less, and in this run only the one in u adds anything that we can see.
+# In the mock these claims were partly planted, for its graph lets shapes matter: what the table says is whether the instrument finds them with the training galaxies at hand. **(a)** Images add to photometry, beyond the placebo and beyond the luck of galaxies and refits, and shapes add more. But a pointwise synergy above zero is found, beside that of the redshift, only of the shapes, and only by the networks above: on the summaries of two numbers it is undecided, and in bins negative. That of the images is below zero, as it is for WISE, which adds far more. **(b)** The infrared adds less once images are seen than when photometry is all there is: they stand in for a part of it. How much of that is the images' doing leans on how well their network was trained: an untrained one leaves everything to be added. **(c)** A half-light radius in u, or in g against r or i, adds some hundredths of a nat to the same radius in a redder band, one in r or i none that we can see; a Sérsic index adds less, and in this run only the one in u adds anything that we can see.
 # On real galaxies none of the three was asked here, for this catalogue has no images; with a sample that has them the same cells answer.
 #
 # ## Check yourself
@@ -1621,7 +1642,7 @@ divided.round(3)
 # %% [markdown]
 # ## What could be wrong
 #
-# - But for the {ref}`stored studies <information-study>`, every number here is about networks trained on some thousand galaxies. With more galaxies they would know more, and not all of them equally more: images most.
+# - But for the {ref}`stored studies <information-study>`, every number here is about networks trained on a few thousand galaxies. With more galaxies they would know more, and not all of them equally more: images most.
 # - The masses of the catalogue were computed from ugriz and redshift: that these two are synergistic is arithmetic, and a good test of the method. That the infrared adds little
 #   is partly because this mass has never seen it.
 # - What the first input adds to the second stands without a placebo. It is too high where the second input is an image and its network has not learned all.

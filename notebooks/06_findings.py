@@ -138,7 +138,7 @@ print(f"pictures are those of: {whose}")
 # The mock's answers were planted: in its graph the mass acts on the shapes, so that images can tell of it. There a *yes* says that the **instrument** finds what is there, with these galaxies and networks. It says nothing about real galaxies, which stand in rows of their own, and where nothing here can test a
 # statement it is answered **not tested**, with what would.
 #
-# Some numbers summarise several: how far estimators are apart, what share of the definitions agrees, how much of one conditional information another is. How far three ways are apart and what share agrees are counts of this run, without an interval; two seeds of the largest training give one that reaches from the lower end of one to the upper end of the other.
+# Some numbers summarise several: how far estimators are apart, what share of the definitions agrees, how much of one conditional information another is. How far three ways are apart, what share agrees and how many edges a selection draws are counts of this run, without an interval; two seeds of the largest training give one that reaches from the lower end of one to the upper end of the other.
 
 
 # %%
@@ -320,11 +320,11 @@ statements = [
         "raw-placebo-net",
     ),
     of_summary(
-        "a", "They still do with the most training galaxies", "largest size", SIZES
+        "a", "Images still add with the most training galaxies", "largest size", SIZES
     ),
     of_summary(
         "a",
-        "Where they know nothing by construction, they add less than 0.01 nats",
+        "Where images know nothing by construction, they add less than 0.01 nats",
         "nulls",
         NULLS,
         relation="below",
@@ -332,7 +332,7 @@ statements = [
     ),
     of_pair(
         "a",
-        "What they tell beside ugriz is synergy, pointwise",
+        "What images tell beside ugriz is synergy, pointwise",
         "<Mopt, Ioptnorm>",
         "Syn",
         ADD,
@@ -440,7 +440,7 @@ statements = [
     ),
     Statement(
         "c",
-        "A shape adds to ugriz and the same shape in another band",
+        "The best shape adds to ugriz and the same shape in another band",
         INFORMATION,
         ("features", best, "all", "conditional_2"),
         sample=whose,
@@ -465,7 +465,7 @@ statements = [
     ),
     of_summary(
         "c",
-        "With 20,000 galaxies and refits, a shape still adds",
+        "With 20,000 galaxies and refits, the best shape still adds",
         "a shape, full run",
         "06_findings#c-shapes-between-bands",
         "conditional_2",
@@ -479,7 +479,7 @@ statements = [
     ),
     of_summary(
         "c",
-        "Two radii or indices, each with ugriz, are synergistic, pointwise",
+        "The best of twenty pairs of radii or indices, each with ugriz, is synergistic, pointwise",
         "two shapes, full run",
         "06_findings#c-shapes-between-bands",
         "Syn",
@@ -509,16 +509,17 @@ statements = [
     ),
     of_summary(
         "d",
-        "The loss of a second architecture of photometry is no more than 0.1 nats below that of the first",
+        "The loss of a second architecture of images is no more than 0.1 nats below that of the first",
         "another architecture",
         "02_contrastive_training#what-do-the-parts-of-the-method-buy",
         bound=-0.1,
     ),
     Statement(
         "d",
-        "A limit in brightness draws edges between what is not joined",
+        "A limit in brightness draws more edges between what is not joined than chance",
         CAUSES,
         ("selection", {"sample": "magnitude-limited"}, "edges made by selection"),
+        bound=results[CAUSES]["edges_by_chance"],
         unit="edges a graph",
         section=f"{CAUSES}#selection-draws-edges",
     ),
@@ -614,7 +615,7 @@ verdicts = pd.DataFrame(
 ).T
 verdicts
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "One row for each statement whose number is in nats, with its 95 percent interval and a small bar at the bound that it was held against, in the order of the claims. Statements answered yes are blue, no vermilion, undecided grey. Those that something adds are mostly yes; those of pointwise synergy are yes for shapes and no for images and for single features."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "One row for each statement whose number is in nats, with its 95 percent interval and a small bar at the bound that it was held against, in the order of the claims. Statements answered yes are blue, no vermilion, undecided grey. Those that something adds are mostly yes; those of pointwise synergy are yes for the shapes of five bands and, with 20,000 galaxies, for images; they are no or undecided for single shapes."}}
 shown = [
     one for one in answered if one.statement.unit == "nats" and np.isfinite(one.value)
 ]
@@ -662,15 +663,15 @@ evidence("a")
 
 # %% [markdown]
 # Three words of the claim, and three fates. *Beyond photometry*: yes, in the mock, beyond the placebo, more so with more galaxies, and not in universes where it should not be. *Through morphology*: yes; what the images add is less than what shapes measured on them add, so a network that sees pixels has not yet
-# learned all that a fit of five numbers knows. *As synergy*: that word hangs on the definition and on the number of galaxies. Pointwise synergy is negative for whatever adds little ({ref}`chapter 5 <chapter-information-decomposition>`): that of images is so with some thousand training galaxies, and no longer with 14,000. The shapes' is positive with either, but not under every
-# definition. The conditional information is the same under all of them.
+# learned all that four numbers measured in each band know. *As synergy*: that word hangs on the definition and on the number of galaxies. Pointwise synergy is what is added less what is unique, and so can be negative even where much is added, as for WISE below: that of images is so with a few thousand training galaxies, and no longer with 14,000. The shapes' is positive with either, but not under every
+# definition; and the definitions are compared on two numbers of each input, in bins, of which the pointwise one says no, too. The conditional information is the same under all of them.
 #
 # **What would settle it**: the same cells on real galaxies with images and masses that were not computed from the same photometry, at 10,000 or more for training.
 
 # %% [markdown]
 # #### Modalities, with more galaxies
 #
-# The pairs of chapter 5 once more, with 20,000 galaxies, of which 14,000 train the networks in place of some thousand, three refits of every network, and profile `full` (`make tuples`). The study of sizes trained as many without refits, so its number is another estimate of the same thing.
+# The pairs of chapter 5 once more, with 20,000 galaxies, of which 14,000 train the networks in place of some four thousand, three refits of every network, and profile `full` (`make tuples`). The study of sizes trained as many without refits, so its number is another estimate of the same thing.
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Stacked bars of redundant, unique and synergistic information for five pairs of inputs with 20,000 mock galaxies: ugriz with images, with shapes and with WISE, images with WISE, images and WISE with redshift, and what each input adds to the other beneath. Images and shapes add to ugriz, in part as synergy; redshift by far most of all."}}
 pairs_of_full = pd.DataFrame(full_run["pairs"]).query("group == 'all'")
@@ -698,9 +699,9 @@ most = by_mass.loc[by_mass["mean"].idxmax()]
 figure, axes = panels(
     3,
     columns=3,
-    width=3.0,
-    height=3.4,
-    title=f"Mock: images add most, {most['mean']:.2f} nats, around a log10 mass of {most['centre']:.1f}",
+    width=2.5,
+    height=3.2,
+    title=f"Mock: images add most, {most['mean']:.2f} nats, at a log10 mass of {most['centre']:.1f}",
 )
 for axis, (by, words) in zip(axes, axis_words.items(), strict=True):
     component_trends(
@@ -742,7 +743,7 @@ evidence("c")
 #
 # #### Band by band, with more galaxies
 #
-# Chapter 5 divides the bands with some thousand training galaxies and one seed. The study behind this figure (`make tuples`) did it with 14,000 and three refits, and profile `full`.
+# Chapter 5 divides the bands with a few thousand training galaxies and one seed. The study behind this figure (`make tuples`) did it with 14,000 and three refits, and profile `full`.
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "What each band shares with the rest, has alone, tells together with it and adds to it, from 20,000 mock galaxies with three refits: photometric bands u to W3 on the left, image bands u to z on the right. Among the image bands g adds by far the most, and most of that is synergy; among the photometric bands W2 and g add most."}}
 divided = {
@@ -772,7 +773,7 @@ legend_below(figure, axes[0])
 plt.show()
 
 # %% [markdown]
-# In images g is the band that the others miss, and most of what it adds is synergy: only with g beside r does the network know on which side of the break at 4000 Å the light is, pixel by pixel. With the few galaxies of chapter 5 hardly any of this was learned. All three networks were kept at their last step, so more training would tell more.
+# In images g is the band that the others miss, and most of what it adds is synergy: only with g beside r does the network know on which side of the break at 4000 Å the light is, pixel by pixel. With the few galaxies of chapter 5 hardly any of this was learned. Of the photometric bands W2 and g are even within their intervals. All three refits were kept at their last step, so more training would tell more.
 #
 # ### (d) Limits
 
@@ -780,7 +781,9 @@ plt.show()
 evidence("d")
 
 # %% [markdown]
-# Implementations need not be inconsistent: networks trained in three ways, and of two architectures, agree where they are stopped and calibrated alike. Selection is the limit that no care removes. A sample cut in brightness joins what is not joined; chapter 4 shows the remedy, a cut in volume, and its price.
+# Implementations need not be inconsistent: networks of photometry trained in three ways agree where they are stopped and calibrated alike. Of two architectures for images the second is a little better, so the first had not found all. Selection is the limit that no better training removes. A sample cut in brightness joins what is not joined; chapter 4 shows the remedy, a cut in volume, and its price.
+#
+# **What would settle it**: the same three ways on real images, and more architectures for them.
 #
 # ### (e) Environment, and what else was left
 
@@ -788,7 +791,9 @@ evidence("d")
 evidence("e")
 
 # %% [markdown]
-# Counted neighbours are a noisy measure of a group ({ref}`appendix A <appendix-mock>` says how noisy), and still go with the mass at equal photometry; with images, infrared and redshift in $S$ nothing is left. In the mock that is as it should be, for there environment acts through quenching alone. The last row is of real galaxies: 2MASS adds little to their ugriz, and could add little, since their masses were computed from ugriz and redshift and have never seen it. Bringing your own survey takes a table: {ref}`data-and-licences` has a worked example.
+# Counted neighbours are a noisy measure of a group ({ref}`appendix A <appendix-mock>` says how noisy), and still go with the mass at equal photometry, but only through the distance: given the redshift nothing is left ({ref}`chapter 4 <chapter-causal-discovery>`), nor with images, infrared and redshift in S. In the mock that is as it should be, for there nothing acts on the mass. The row of J, H and K is of real galaxies: 2MASS adds little to their ugriz, and could add little, since their masses were computed from ugriz and redshift and have never seen it. Bringing your own survey takes a table: {ref}`data-and-licences` has a worked example.
+#
+# **What would settle it**: neighbours counted among real galaxies with redshifts, down to one luminosity.
 #
 # ## What happens if something else is chosen?
 #
@@ -799,23 +804,25 @@ CHOICES = {
     "training galaxies, seeds": (
         "With 20,000 galaxies and refits, images still add",
         "With 20,000 galaxies and refits, W1 to W3 add to ugriz images",
-        "With 20,000 galaxies and refits, a shape still adds",
+        "With 20,000 galaxies and refits, the best shape still adds",
     ),
     "number of galaxies": (
-        "They still do with the most training galaxies",
-        "What they tell beside ugriz is synergy, pointwise",
+        "Images still add with the most training galaxies",
+        "What images tell beside ugriz is synergy, pointwise",
         "What images tell with 20,000 galaxies is synergy, pointwise",
     ),
     "architecture": (
-        "The loss of a second architecture of photometry is no more than 0.1 nats below that of the first",
+        "The loss of a second architecture of images is no more than 0.1 nats below that of the first",
     ),
     "estimator": ("Three ways to train networks of photometry agree within 0.1 nats",),
     "definition": (
         "What the shapes tell is synergy under more than nine in ten definitions",
     ),
-    "selection": ("A limit in brightness draws edges between what is not joined",),
+    "selection": (
+        "A limit in brightness draws more edges between what is not joined than chance",
+    ),
     "universe": (
-        "Where they know nothing by construction, they add less than 0.01 nats",
+        "Where images know nothing by construction, they add less than 0.01 nats",
     ),
 }
 tested_choices = [
@@ -837,14 +844,14 @@ answers_page(table.drop(columns="galaxies"))
 # make book PROFILE=real
 # ```
 #
-# fetches three thousand SDSS galaxies with pictures, masses and WISE magnitudes ({ref}`reproduce-real`), executes every chapter, this one included, and the rows *not tested* above become numbers.
+# fetches three thousand SDSS galaxies with pictures, masses and WISE magnitudes ({ref}`reproduce-real`), executes every chapter, this one included, and the rows *not tested* above become numbers, but for that of counted neighbours, which the galaxies fetched here do not have.
 #
 # ## A recipe for a survey team
 #
 # 1. **Write the claims as statements with bounds, first.** The cell above is a template.
 # 2. **Build the null.** Exchange images between galaxies of equal measured photometry; whatever your instrument finds there is its own.
 # 3. **Quote what is added, net of its placebo**, and the components beside it, with the definition's name.
-# 4. **Grow the sample.** If the number grows from half of it to all of it, it is a lower bound, and says so.
+# 4. **Grow the sample.** If the number grows from half of it to all of it, it is a lower bound: say so.
 # 5. **Refit on other samples of the training galaxies.** An interval over test galaxies alone is too narrow.
 # 6. **Ask what the mass is a function of**, before you are surprised by what it depends on.
 # 7. **Say what selected the galaxies**, and repeat the main number in a volume-limited part.
@@ -862,7 +869,7 @@ if profile not in ("smoke", "paper") and dataset == "sdss-mini":
     )
     assert (
         by_words[
-            "Where they know nothing by construction, they add less than 0.01 nats"
+            "Where images know nothing by construction, they add less than 0.01 nats"
         ]
         == "yes"
     )
@@ -897,7 +904,7 @@ for one in answered:
 # %% [markdown]
 # :::{exercise}
 # :label: exercise-findings-bounds
-# *Change.* Take every bound of a statement that says *less than*, and halve it. Which answers change? Which verdicts?
+# *Change.* Take every bound that a number has to lie below, and halve it. Which answers change? Which verdicts?
 # :::
 
 # %% tags=["hide-cell"]

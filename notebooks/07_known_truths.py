@@ -418,7 +418,7 @@ plt.show()
 #
 # *What do two sources share, when a formula knows it?*
 #
-# Begin with logic. The target is a function of two coins; move the slider from gate to gate, and look at how definitions of redundancy divide what the coins tell of it.
+# Begin with logic. The target is a function of two coins; move the slider from gate to gate, and look at how definitions of redundancy (their names are in {ref}`chapter 5 <definitions-differ>`) divide what the coins tell of it.
 
 # %% tags=["hide-input", "measure"]
 first, second = np.tile([[0, 0], [0, 1], [1, 0], [1, 1]], (10, 1)).T
@@ -593,12 +593,12 @@ for axis, ((words, truth), own) in zip(
     axis.axhline(0, color=COLOURS["black"], linewidth=0.8)
     axis.set(xscale="log", xlabel="galaxies")
     axis.set_title(f"{words}, {truth:.2f} nats", fontsize=10, fontweight="normal")
-axes[0].set(ylabel="estimate less truth (nats)")
+axes[0].set(ylabel="estimate minus truth (nats)")
 legend_below(figure, axes[0], columns=3)
 plt.show()
 
 # %% [markdown]
-# Again two kinds of error. In the first two panels neighbours are too low because four columns are wide and galaxies few: more of them help, slowly. The copula asks of each column where it ranks, and what two columns say only together it will never hear. Networks need some thousand galaxies to learn, and are then near in all three. That is why this book trains networks, and checks them against both others where those can be trusted. What networks miss in turn, spirals in many columns, is in chapter 5.
+# Again two kinds of error. In the first two panels neighbours are too low because four columns are wide and galaxies few: more of them help, slowly. The copula asks of each column where it ranks, and what two columns say only together it will never hear. Networks need a few thousand galaxies to learn, and are then near in all three. That is why this book trains networks, and checks them against both others where those can be trusted. What networks miss in turn, spirals in many columns, is in chapter 5.
 #
 # ## Fourth bench: plant a universe
 #
@@ -633,6 +633,9 @@ summary = added.groupby(["universe", "trained_on"], sort=False)["net"]
 found["universes"] = (
     summary.apply(with_interval).unstack().reset_index().to_dict("records")
 )
+found["untouched runs"] = [
+    {key: row[key] for key in ("trained_on", "net")} for row in study["untouched"]
+]
 found["origin"] = {
     name: {key: study["provenance"][name][key] for key in ("commit", "date")}
     for name in ("planted", "null_universes", "untouched")
@@ -641,6 +644,7 @@ found["origin"] = {
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Two panels against the number of training galaxies. On the left the error of what a planted column is found to add, for 0.15 nats and for nothing: both within about 0.02 nats of zero, and nearer with more galaxies. On the right what pictures are found to add: nothing where they know nothing, and with more galaxies more and more in the untouched mock."}}
 columns = pd.DataFrame(found["columns"]).query("quantity == 'error'")
 universes = pd.DataFrame(found["universes"])
+runs = pd.DataFrame(found["untouched runs"])
 misses = columns.groupby("information")["mean"].last()
 figure, axes = panels(
     2,
@@ -649,10 +653,13 @@ figure, axes = panels(
     title="Mock: "
     + ", ".join(
         f"of {nats:g} nats planted {decimal(nats + miss, 3)} are found"
+        if nats
+        else f"of none {decimal(miss, 3)}"
         for nats, miss in sorted(misses.items(), reverse=True)
     )
     + "; pictures that know nothing add "
-    + decimal(universes.set_index("universe")["mean"]["pictures know nothing"], 3),
+    + decimal(universes.set_index("universe")["mean"]["pictures know nothing"], 3)
+    + " nats",
 )
 for axis, own, key, words in (
     (axes[0], columns, "information", "planted {:g} nats".format),
@@ -661,6 +668,17 @@ for axis, own, key, words in (
     for (value, line), colour, marker in zip(
         own.groupby(key, sort=False), ("orange", "blue"), "so", strict=True
     ):
+        if value == "untouched":
+            # Two trainings a size: an interval of their mean would say nothing, so they are shown themselves.
+            axis.plot(line["trained_on"], line["mean"], color=COLOURS[colour])
+            axis.plot(
+                runs["trained_on"],
+                runs["net"],
+                marker,
+                color=COLOURS[colour],
+                label="untouched, each training",
+            )
+            continue
         axis.errorbar(
             line["trained_on"],
             line["mean"],
@@ -673,14 +691,14 @@ for axis, own, key, words in (
     axis.axhline(0, color=COLOURS["black"], linewidth=0.8)
     axis.set(xscale="log", xlabel="galaxies trained on")
     axis.legend(fontsize=9)
-axes[0].set(ylabel="found less planted (nats)")
+axes[0].set(ylabel="found minus planted (nats)")
 axes[1].set(ylabel="pictures add to ugriz (nats)")
 plt.show()
 for name, origin in found["origin"].items():
     print(f"{name}: make information, commit {origin['commit']}, {origin['date']}")
 
 # %% [markdown]
-# A planted null stays one at any size, and what is there is found the better the more galaxies there are: an estimate that grows with the sample is a lower bound on its way up. How the universes were made, and that they are nulls, is in {ref}`appendix-mock`; their single numbers are in {ref}`chapter 5 <chapter-information-decomposition>`.
+# A planted null stays one at any size, and what is there is found the better the more galaxies there are: an estimate that grows with the sample is a lower bound on its way up. On the right the untouched mock was given two trainings a size, which are the points: too few for an interval over trainings. Intervals over galaxies are in {ref}`chapter 5 <information-study>`. How the universes were made, and that they are nulls, is in {ref}`appendix-mock`; their single numbers are there too.
 #
 # ## The score
 #

@@ -85,7 +85,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from helpers.inputs import INPUTS
-from helpers.plotting import COLOURS, forest, legend_below, panels, use_style
+from helpers.plotting import COLOURS, forest, panels, use_style
 from helpers.runs import open_run, profile_settings
 from helpers.survey import SDSS, load_sample
 from helpers.survey.mock import UNIVERSE, draw_tile, radius_without_seeing
@@ -127,6 +127,7 @@ bright = (catalog["petroMag_r"] < 17).to_numpy()
 # companion there (a Gaussian), $B$ the bulge's share of the mass, $i$ the inclination, and $q$ and $t$ are a body's axis ratio as seen and edge-on.
 
 # %%
+PRINT = {"dex(Msun)": "log10 of solar masses", " x ": " × ", "^2": "²", "N^-2": "N⁻²"}
 equations = pd.DataFrame(
     {
         "variable": variable.name,
@@ -135,7 +136,12 @@ equations = pd.DataFrame(
         "unit": variable.unit,
     }
     for variable in UNIVERSE.variables
-).set_index("variable")
+)
+for code, words in PRINT.items():
+    equations = equations.map(
+        lambda cell, code=code, words=words: cell.replace(code, words)
+    )
+equations = equations.set_index("variable")
 equations.style.set_table_attributes('class="dataframe"').set_table_styles(
     [
         {
@@ -284,7 +290,7 @@ plt.show()
 # ## Is it measured right?
 #
 # The catalogue is made from noisy pictures by the same kind of measurement as a survey's: a {term}`Petrosian magnitude` inside a circle of twice the
-# {term}`Petrosian radius` of the r band, radii that hold 50% and 90% of that flux, and the fit of a {term}`Sérsic profile <Sersic profile>`, convolved with
+# {term}`Petrosian radius` of the r band, radii that hold 50% and 90% of that flux, and the fit of a {term}`Sérsic profile`, convolved with
 # the {term}`point spread function`, for index and {term}`axis ratio`. The true values are those that a perfect observer without
 # atmosphere or noise would find. For galaxies brighter than r = 17, medians, and in the last column a rank correlation:
 
@@ -317,7 +323,7 @@ accuracy.rename(columns=lambda name: name.replace("Sersic", "Sérsic")).round(3)
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Four scatter panels for the r band. The measured over true Petrosian flux is mostly within a few percent of one, with more scatter among faint galaxies and some losses among bright ones. Measured half-light radii exceed the true ones for small galaxies and fall below them for the largest; those of the fit agree except for the largest, where they scatter upwards. Measured axis ratios follow the true ones closely, a little below. Measured Sérsic indices rise with the true ones, with scatter."}}
 figure, axes = panels(
-    4, title="Fluxes and shapes are recovered; seeing inflates small radii"
+    4, title="Fluxes and shapes are right; seeing inflates small radii"
 )
 dots = {"s": 3, "alpha": 0.3, "linewidths": 0, "rasterized": True}
 axes[0].scatter(
@@ -364,7 +370,7 @@ for axis, identity in ((axes[2], [0.1, 1]), (axes[3], [0.5, 8])):
     axis.plot(identity, identity, color=COLOURS["black"], linewidth=1)
 for axis in axes[:2]:
     axis.axhline(1, color=COLOURS["black"], linewidth=1)
-legend_below(figure, axes[1])
+axes[1].legend(fontsize=8, loc="upper right")
 plt.show()
 
 # %% [markdown]
@@ -475,7 +481,9 @@ for name in ("Sersic_n", "petroR50"):
             },
         }
 gradients = pd.DataFrame(gradients).T.rename_axis("ratio of g to r")
-gradients.round(3)
+gradients.rename(
+    index=lambda name: name.replace("Sersic_n", "Sérsic n").replace("petroR50", "R50")
+).round(3)
 
 # %% [markdown]
 # Among star-forming galaxies both true ratios leave one as the bulge grows. In quenched ones bulge and disc have nearly one colour, so they lie near one
@@ -697,7 +705,7 @@ if profile != "smoke":
 # %% [markdown]
 # :::{exercise}
 # :label: exercise-causes
-# *Look.* Name all causes of the apparent magnitude, near and far, from the graph. What of a galaxy is not among them, and what does that mean for a sample chosen by magnitude?
+# *Look.* Name all causes of the apparent magnitude, near and far, from the column *caused by* of the table of equations, or from the graph of {ref}`chapter 1 <chapter-data>`. What of a galaxy is not among them, and what does that mean for a sample chosen by magnitude?
 # :::
 
 # %% tags=["hide-cell"]

@@ -18,8 +18,8 @@
 #
 # The book runs on some ten thousand galaxies. SDSS has half a million that its method suits, and the surveys that follow will have a
 # billion. Before you carry the method there, do the arithmetic: measure each step where it is small, see how it grows, and multiply.
-# Everything below was measured for this book, but for the peak of a GPU, which is its maker's, the share of it that a training reaches, and the speed of a disk and a
-# line. The last three are guesses, and stand where you can change them.
+# Everything below was measured or counted for this book, or follows from that by multiplication, but for the peak of a GPU, which is its maker's, and for guesses that stand where you can change them:
+# the share of that peak that a training reaches, the speed of a disk and a line, and how many cores, GPUs and disks there are.
 
 # %% tags=["remove-cell"]
 # In Colab only: fetch the book and what it lacks, and leave numpy, pandas and torch as they are.
@@ -193,7 +193,7 @@ plt.show()
 #
 # ## May one extrapolate?
 #
-# An extrapolation is a claim, so here is a check. The largest sizes above are three to six times smaller than a survey. The same calls were also made at the size of one: so many galaxies, each compared with so many others.
+# An extrapolation is a claim, so here is a check. The largest sizes of neighbours and local tests above are three to six times smaller than a survey. The same calls were also made at the size of one: so many galaxies, each compared with so many others.
 
 # %%
 survey = study["survey"]
@@ -234,7 +234,7 @@ for part, words in parts.items():
 # %% [markdown]
 # ## Trainings do not grow, they are long
 #
-# A training takes as many steps as you give it, and a step has as many galaxies as its batch. The sample's size is not in the product: twice the galaxies want more steps to be learned, but nothing makes them. What counts is the network.
+# A training takes as many steps as you give it, and a step has as many galaxies as its batch. The sample's size is not in the product: twice the galaxies want more steps to be learned, but nothing makes them. What counts is the network: where a step was timed with fewer galaxies too, it takes about as long.
 
 # %%
 TRAININGS = [
@@ -249,6 +249,11 @@ steps = pd.DataFrame(
         step: {
             "milliseconds a step": f"{1000 * measured(step)[1][-1]:,.0f}",
             "galaxies of the sample": f"{measured(step)[0][-1]:,}",
+            "with fewer galaxies": " ".join(
+                f"{1000 * seconds:,.0f} at {n:,}"
+                for n, seconds in zip(*measured(step), strict=True)
+                if n < measured(step)[0][-1]
+            ),
             "largest memory (GB)": f"{rows.loc[rows['step'] == step, 'peak_gigabytes'].max():.2f}",
         }
         for step in TRAININGS
@@ -394,7 +399,7 @@ tests_hours = (
     * computer["cores"]
     / HOURS
 )
-table.loc["neighbours and tests"] = [
+table.loc["neighbours and local tests"] = [
     5,
     tests_hours / 5 / CORES,
     tests_hours / CORES / 24,
@@ -417,8 +422,12 @@ stamp_bytes = 4 * 5 * 64 * 64
 feed = rate / information_picture_cost.step_operations * stamp_bytes
 download = expected_cost(n_survey)
 longest = table["one GPU (days)"].idxmax()
-print(f"all of it: {days[1]:.0f} days on one GPU, {days[8]:.1f} on eight")
+print(f"all of it: {days[1]:.1f} days on one GPU, {days[8]:.1f} on eight")
 print(f"the longest part: {longest}")
+of_sample = extrapolated("tests of the sample", n_survey) / 60
+print(
+    f"not in it: tests of the sample, {of_sample:.0f} minutes for one input here, with all galaxies"
+)
 print(
     f"memory of a step: {picture_cost.memory_bytes(together) / 1e9:.1f} GB; of all pictures: {n_survey * stamp_bytes / 1e9:.0f} GB;\n"
     f"a GPU at work reads {feed / 1e9:.2f} GB of them a second"
@@ -449,7 +458,7 @@ axis.axhline(
     color=COLOURS["grey"],
     label="fetching the pictures at 5 MB/s",
 )
-axis.set(xlabel="GPUs", ylabel="time of all trainings and tests (days)")
+axis.set(xlabel="GPUs", ylabel="time of trainings, neighbours, local tests (days)")
 axis.set_xticks(gpus, [str(n) for n in gpus])
 axis.minorticks_off()
 axis.legend(fontsize=9)
@@ -466,8 +475,8 @@ footnote(figure, f"counted and extrapolated, not run; {where}")
 plt.show()
 
 # %% [markdown]
-# The bottleneck has a name, and its place depends on what you have. If the pictures lie on your disk it is **the information networks of pictures**: there are many, and each sees more galaxies in a step than a contrastive one does. One
-# amortised network for all subsets of bands ({ref}`chapter 5 <chapter-information-decomposition>`) takes the place of most of them. If the pictures have yet to come, it is **the line**, and no GPU helps.
+# The bottleneck has a name, and its place depends on what you have. If the pictures lie on your disk it is **the information networks of pictures**: there are many of them, though each takes less time than a contrastive one. One
+# amortised network for all subsets of bands ({ref}`chapter 5 <chapter-information-decomposition>`) takes the place of most of them. If the pictures have yet to come, it is **the line**, and no GPU helps. The test of the sample as a whole is not in these sums: it has one answer for all galaxies, and a few thousand of them, the number that {ref}`chapter 4 <chapter-causal-discovery>` gives it, need not become more.
 #
 # ## A billion galaxies
 #
@@ -479,18 +488,22 @@ plt.show()
 N = 1_000_000_000
 DISK, LINE = 1e9, 1e8  # bytes a second, guesses
 HANDS = {"cores": 100, "GPUs": 8, "disks": 8, "lines": 1}
+N_INPUTS = 5
 core_seconds = {
     f"neighbours among {n_reference:,}": survey["neighbours"]["processor_seconds"],
     "local tests": survey["published form"]["processor_seconds"],
     "local tests, S removed": survey["S removed"]["processor_seconds"],
 }
 catalogue_hours = {
-    name: N * seconds / n_query / HOURS for name, seconds in core_seconds.items()
+    name: N_INPUTS * N * seconds / n_query / HOURS
+    for name, seconds in core_seconds.items()
 }
-encoding = 5 * N * picture_cost.forward_operations / rate / HOURS
+encoding = (
+    counts["contrastive, pictures"] * N * picture_cost.forward_operations / rate / HOURS
+)
 hands_and_hours = {
     **{name: ("cores", value) for name, value in catalogue_hours.items()},
-    "encoding by five networks": ("GPUs", encoding),
+    "encoding by three networks of pictures": ("GPUs", encoding),
     "reading stored pictures": ("disks", N * stamp_bytes / DISK / HOURS),
     "fetching cutouts": ("lines", N * stamp_bytes / LINE / HOURS),
 }
@@ -518,22 +531,23 @@ billion.assign(
 
 # %%
 bottleneck = billion["days"].astype(float).idxmax()
-among_all = catalogue_hours[f"neighbours among {n_reference:,}"] * N / n_reference
+of_one = catalogue_hours[f"neighbours among {n_reference:,}"] / N_INPUTS
+among_all = of_one * N / n_reference
 print(f"the longest: {bottleneck}")
 print(
-    f"catalogue part: {sum(catalogue_hours.values()):,.0f} core hours for the twenty properties and one input"
+    f"catalogue part: {sum(catalogue_hours.values()):,.0f} core hours for twenty properties and {N_INPUTS} inputs"
 )
 print(
-    f"neighbours of each among all the others instead: {among_all / 24 / 365:,.0f} core years"
+    f"neighbours of each among all the others instead: {among_all / 24 / 365:,.0f} core years for one input"
 )
 
 # %% [markdown]
-# Two things hold this together. Pictures are never all in one place: a worker reads a chunk, keeps sixteen numbers of each picture, and forgets it. And neighbours are sought among a sample of fixed size; among all the others they would take more than a century of a core, and an approximate index would have to take the place of the exact one. The tests' part is work for a
+# Two things hold this together. Pictures are never all in one place: a worker reads a chunk, keeps sixteen numbers of each picture for each network, and forgets it. And neighbours are sought among a sample of fixed size; among all the others they would take more than a century of a core for each input, and an approximate index would have to take the place of the exact one. Neighbours and local tests are work for a
 # cluster of ordinary cores. The line is again the slowest where there is only one of it: cutouts have to be made, and encoded, where the survey keeps its pictures.
 #
 # ## What fits where?
 #
-# Take your patience as the measure. How many galaxies does a step get through? That is time alone, beyond what was measured along the slope, or in proportion to the galaxies where the slope is below 1; memory stops most steps earlier, unless they go chunk by chunk.
+# Take your patience as the measure. How many galaxies does a step get through? That is time alone, beyond what was measured along the slope, or in proportion to the galaxies where the slope is below 1; memory stops most steps earlier, unless they go chunk by chunk. Most of these numbers lie far beyond the sixfold that was checked; read them as powers of ten.
 
 
 # %%
@@ -559,9 +573,9 @@ fits.map(lambda n: f"{float(f'{n:.1g}'):,.0f}")
 # | you have | it does | what stops you |
 # |---|---|---|
 # | a laptop, two cores, 6 GB | this book; catalogue, neighbours and local tests of all SDSS; compact networks of pictures for some ten thousand galaxies | trainings of pictures |
-# | one GPU with 8 GB or more | profiles `full` and `paper`; the published networks, some ten trainings a day on an A100 at 30% of its peak, fewer on a slower one | the number of trainings |
+# | one GPU with 8 GB or more | profiles `full` and `paper`; the published networks, some ten trainings a day on an A100 at 30% of its peak, fewer on a slower one | the line that brings the pictures; where they are there, the number of trainings |
 # | a node of eight GPUs, or a cluster through `SCHEDULER=` | all pairs of inputs at survey size, with refits | the line that brings the pictures |
-# | a cluster of cores beside the survey's own disks | a billion galaxies, streamed | the disks |
+# | eight GPUs and a hundred cores beside the survey's own disks | a billion galaxies, streamed | the search for neighbours, then the encoding of the pictures |
 #
 # ## Check yourself
 
@@ -573,6 +587,11 @@ assert added < 50 and grid["speed_up"] > 1.5
 assert makespan([3, 3, 2, 2, 2], 2) == 7  # not the best there is, which is 6
 assert longest == "information, pictures" and days[8] < days[1] / 6
 assert bottleneck == "fetching cutouts"
+beside_the_disks = billion[billion["of"] != "lines"]["days"].astype(float)
+assert list(beside_the_disks.nlargest(2).index) == [
+    f"neighbours among {n_reference:,}",
+    "encoding by three networks of pictures",
+]
 
 # %% [markdown]
 # ## Exercises
@@ -640,7 +659,7 @@ print(
 #
 # ## Summary
 #
-# Searching for neighbours grows with the square of the sample unless the galaxies searched among stand still; tests and pictures grow with it; trainings do not grow with it at all. For half a million galaxies the time goes into the information networks of pictures, and shrinks with the number of GPUs; for a billion
+# Searching for neighbours grows with the square of the sample unless the galaxies searched among stand still; tests and pictures grow with it; trainings do not grow with it at all. For half a million galaxies whose pictures are on the disk the time goes into the information networks of pictures, and shrinks with the number of GPUs; where they have yet to come, and for a billion,
 # it goes into moving pictures, and the method is to go to them.
 
 # %%

@@ -59,6 +59,7 @@ class Survey:
     Attributes
     ----------
     name : str
+        Such as ``"SDSS"``, as a figure writes it.
     bands : tuple of Band
         In order of wavelength.
     system : str

@@ -31,6 +31,7 @@ class Statement:
     claim : str
         Letter of the claim that it is a part of.
     words : str
+        The sentence, as a page shows it.
     source : str
         Chapter, or stored study, whose results hold the number.
     path : tuple of str or dict
@@ -39,7 +40,9 @@ class Statement:
     relation : str
         ``"above"`` or ``"below"``: where the number has to lie.
     bound : float, default 0
+        What the number has to lie above or below, in `unit`.
     unit : str, default "nats"
+        Of the number, as a page writes it.
     sample : str
         Of what galaxies, in words.
     section : str
@@ -64,7 +67,16 @@ class Statement:
 
 @dataclass(frozen=True)
 class Answered:
-    """A statement with the number that was found, NaN where there is none, and the answer, one of `ANSWERS`."""
+    """A statement with the number that was found, and the answer.
+
+    Attributes
+    ----------
+    statement : Statement
+    value, low, high : float
+        The number and its interval, both ends of which are the number where it has none; NaN where nothing was tested.
+    answer : str
+        ``"yes"``, ``"no"``, ``"undecided"`` or ``"not tested"``.
+    """
 
     statement: Statement
     value: float
@@ -82,6 +94,11 @@ def look_up(results: Mapping[str, Any], path: Sequence[Key]) -> Any:
         Of dictionaries, and lists of rows.
     path : sequence of str or dict
         As in `Statement`.
+
+    Returns
+    -------
+    object
+        What stands there: a number, text, a dictionary or a list.
 
     Raises
     ------
@@ -114,6 +131,10 @@ def answer(statement: Statement, results: Mapping[str, Mapping[str, Any]]) -> An
     results : dict
         Results by source. A source that is not there leaves the statement not tested.
 
+    Returns
+    -------
+    Answered
+
     Raises
     ------
     ValueError
@@ -130,7 +151,8 @@ def verdict(answered: Iterable[Answered]) -> str:
     """What statements say of the claim that they make up.
 
     They bear it out if all are answered yes, and in part if some are and others are not, or were not tested. They do
-    not if none is answered yes and one no, and leave it undecided if there is neither.
+    not if none is answered yes and one no, and leave it undecided if there is neither. If none was tested, the claim is
+    not tested.
 
     Parameters
     ----------
@@ -182,6 +204,10 @@ def answers_page(table: pd.DataFrame) -> Styler:
     ----------
     table : DataFrame
         Its texts are HTML. The index is not shown.
+
+    Returns
+    -------
+    Styler
     """
     props = "text-align: left; vertical-align: top; padding: 0.2em 0.6em; white-space: normal"
     style = table.style.hide(axis="index").set_table_styles([{"selector": "th, td", "props": props}])

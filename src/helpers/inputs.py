@@ -282,6 +282,10 @@ def resolve(
     target : str, optional
         Column that is to be learnt, which cannot be an input.
 
+    Returns
+    -------
+    ResolvedInput
+
     Raises
     ------
     ValueError

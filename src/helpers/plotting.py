@@ -380,6 +380,9 @@ def _draw_edge(
     )
 
 
+_BENDS = (0.07, -0.07, 0.14, -0.14, 0.21, -0.21, 0.28, -0.28, 0.36, -0.36)  # of arrows, in units of their length
+
+
 def draw_layers(
     axis: Axes,
     nodes: Sequence[str],
@@ -434,7 +437,22 @@ def draw_layers(
             zorder=4,
         )
         boxes[node] = _box_around(axis, text, padding=0.25)
+    axis.set(xlim=(0, 1), ylim=(-max(depth.values()) - 0.5, 0.5))
+    _figure(axis).draw_without_rendering()
+    centre = dict(zip(place, axis.transData.transform(list(place.values())), strict=True))
+    # A tenth of an inch larger than they are: the layout is not yet settled, and arrows keep their distance.
+    half = {
+        node: (np.array([box.get_width(), box.get_height()]) + 0.1) * _figure(axis).dpi / 2
+        for node, box in boxes.items()
+    }
     for parent, child, _ in edges:
+        between = [node for node in nodes if node not in (parent, child)]
+        bend = _least_bend(
+            centre[parent],
+            centre[child],
+            np.array([centre[node] for node in between]).reshape(-1, 2),
+            np.array([half[node] for node in between]).reshape(-1, 2),
+        )
         axis.annotate(
             "",
             xy=place[child],
@@ -447,14 +465,28 @@ def draw_layers(
                 "patchB": boxes[child],
                 "shrinkA": 1,
                 "shrinkB": 1,
-                # Bent a little, so that an arrow does not pass for two through a node that lies between.
-                "connectionstyle": "arc3,rad=0.07",
+                "connectionstyle": f"arc3,rad={bend}",
                 "linewidth": 1.1,
                 "mutation_scale": 10,
             },
         )
-    axis.set(xlim=(0, 1), ylim=(-max(depth.values()) - 0.5, 0.5))
     axis.set_axis_off()
+
+
+def _least_bend(start: np.ndarray, end: np.ndarray, centre: np.ndarray, half: np.ndarray) -> float:
+    """Least bend of an arrow that meets none of other boxes, or the fewest: through one it would pass for two arrows.
+
+    In pixels; boxes have centres and half sizes [n_boxes, 2]. The curve is that of matplotlib's ``arc3``.
+    """
+    along = np.linspace(0, 1, 101)[:, None]
+    across = np.array([1, -1]) * (end - start)[::-1]
+    met = []
+    for bend in _BENDS:
+        control = (start + end) / 2 + bend * across
+        curve = (1 - along) ** 2 * start + 2 * along * (1 - along) * control + along**2 * end
+        inside = (np.abs(curve[:, None] - centre) < half).all(axis=2)
+        met.append(inside.any(axis=0).sum())
+    return _BENDS[int(np.argmin(met))]
 
 
 def _box_around(axis: Axes, text: Text, *, padding: float) -> Rectangle:

@@ -77,7 +77,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
 # The blocks of the profile that each chapter's artifacts depend on.
 SETTINGS: dict[str, tuple[str, ...]] = {
     "01_data": ("mock",),
-    "02_contrastive_training": ("contrastive", "contrastive_images", "mock"),
+    "02_contrastive_training": ("contrastive", "contrastive_images", "boosting", "mock"),
     "03_knn_estimation": ("neighbours",),
     "04_causal_discovery": ("causal",),
     "05_information_decomposition": (
@@ -85,6 +85,7 @@ SETTINGS: dict[str, tuple[str, ...]] = {
         "information_images",
         "information_amortised",
         "decomposition",
+        "boosting",
         "mock",
     ),
     "06_findings": (),
@@ -404,6 +405,11 @@ class Run:
             arrays, ``.safetensors`` for a pair of weights and texts, ``.json`` for plain values.
         value : what the suffix says
 
+        Returns
+        -------
+        Path
+            Of the artifact.
+
         Raises
         ------
         ValueError
@@ -582,11 +588,16 @@ def open_run(
     name : str
         Name of the run: letters, digits, ``-``, ``_`` and ``.``.
     chapter : str
-        The chapter that is running; one of the keys of `helpers.runs.ROOMS`.
+        The chapter that is running, such as ``"02_contrastive_training"``.
     parameters : mapping
         What all chapters of the run share: at least ``dataset``, ``profile``, ``seed``, ``n_galaxies``.
     root : path, optional
-        Folder that holds ``runs/``; default `project_root`.
+        Folder that holds ``runs/``. Default: what the variable ``ANATOMY_HOME`` says, else the book's folder, else the
+        working directory.
+
+    Returns
+    -------
+    Run
 
     Raises
     ------

@@ -162,7 +162,7 @@ def test_page_on_the_data_tells_of_every_column_and_survey() -> None:
         assert place == f"{row.service}: {row.table}{renamed}".removesuffix(": "), row.column
     for name, survey in SURVEYS.items():
         bands, columns, kind, scale, extinction = written[name]
-        assert bands == ", ".join(f"{band.name} {band.wavelength:.3g}" for band in survey.bands), name
+        assert bands == ", ".join(f"{band.name}\N{NO-BREAK SPACE}{band.wavelength:.3g}" for band in survey.bands), name
         for band in survey.bands:
             assert {f"`{band.magnitude}`", f"`{band.magnitude.removesuffix(band.name)}b`"} & set(columns.split(", "))
         assert (kind, scale) == (f"{survey.kind}, {survey.system}", f"{survey.pixel_scale or '':}"), name

@@ -68,7 +68,7 @@ def sdss_galaxies(shared_data: Path, anatomy_home: Path, tmp_path_factory: pytes
     return OwnRun(
         tmp_path_factory.mktemp("own-sdss"),
         anatomy_home,
-        CHAPTERS,
+        [chapter for chapter in CHAPTERS if chapter != "04_causal_discovery"],
         run="own-sdss",
         dataset=str(shared_data / "sdss_galaxies_4975.csv"),
         n_galaxies=600,
@@ -85,7 +85,7 @@ def desi_galaxies(shared_data: Path, anatomy_home: Path, tmp_path_factory: pytes
     return OwnRun(
         tmp_path_factory.mktemp("own-desi"),
         anatomy_home,
-        CHAPTERS,
+        CHAPTERS[:4],
         run="own-desi",
         dataset=str(shared_data / "desi_bgs_30k.csv"),
         n_galaxies=2000,  # what the infrared adds is lost among fewer
@@ -174,20 +174,13 @@ def test_a_column_map_that_is_no_mapping_is_refused(found: Any) -> None:
         check_parameters(ROOT / "notebooks" / f"{CHAPTERS[0]}.ipynb", {"column_map": found})
 
 
-def test_galaxies_without_infrared_pass_all_chapters(sdss_galaxies: OwnRun) -> None:
+def test_galaxies_without_infrared_pass_the_chapters(sdss_galaxies: OwnRun) -> None:
     rmse = sdss_galaxies.results("01_data")["boosting_rmse_dex"]
     assert set(rmse) == {"Mopt", "Mopt+Zspec", "the mean mass"}
     assert rmse["Mopt+Zspec"] < 0.5 * rmse["Mopt"] < 0.4 * rmse["the mean mass"]
     for chapter in CHAPTERS[1:3]:
         assert "Mnir" not in json.dumps(sdss_galaxies.results(chapter))
     assert list(sdss_galaxies.results("02_contrastive_training")["rmse_dex"]) == ["Mopt"]
-
-
-def test_galaxies_without_infrared_or_reddening_are_asked_about_redshift_and_colour(sdss_galaxies: OwnRun) -> None:
-    table = sdss_galaxies.verdicts()
-    assert set(table["query"]) == {"redshift", "g - r"}
-    efficiency = table[table["given"] == ""].set_index("query")["S removed"]
-    assert efficiency["redshift"] > max(0.4, 5 * abs(efficiency["g - r"]))
 
 
 def test_galaxies_without_infrared_have_one_decomposition(sdss_galaxies: OwnRun) -> None:
@@ -212,12 +205,3 @@ def test_infrared_of_another_survey_is_missed_by_its_optical_bands(desi_galaxies
     assert alone["Mopt", "W1"] > 0.15 > 3 * abs(alone["Mopt", "g - r"])
     assert alone["Mopt+Mir", "W1"] < 0.5 * alone["Mopt", "W1"]
     assert alone["Mopt", "redshift"] > 0.4
-
-
-def test_decompositions_carry_the_names_of_another_survey(desi_galaxies: OwnRun) -> None:
-    results = desi_galaxies.results("05_information_decomposition")
-    assert set(results["decompositions"]) == {"<Mopt, Zspec>", "<Mopt, Mir>", "<Mopt+Mir, Zspec>"}
-    assert results["decompositions"]["<Mopt, Zspec>"]["all"]["conditional_2_net"]["mean"] > 0.1
-    bands = results["bands"]["desi_bgs_30k.csv"]
-    assert len(bands) == 5 + 4, "each of g, r, z, W1, W2 against the rest, and neighbours against the rest"
-    assert {"grz and redshift", "grz and infrared"} <= set(results["definitions"])

@@ -20,7 +20,7 @@ def p_value(fork, index, *, latent=True, **options):
     return sample_test(fork.target, fork.query, index, None, fork.latent if latent else None, **options).p_value
 
 
-@pytest.mark.parametrize("n_dimensions", [2, 8, 16])
+@pytest.mark.parametrize("n_dimensions", [2, 16])
 def test_level_of_the_sample_test(n_dimensions):
     # Twenty forks, of all forms by turns. Of a right test more than four of twenty reject at 0.05 in 0.3% of all cases,
     # and the mean of the p-values has standard error sqrt(1 / 12 / 20).

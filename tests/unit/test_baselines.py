@@ -109,3 +109,5 @@ def test_what_makes_no_density_is_refused(sample, name):
         DENSITIES[name](planted(40)[0], ["x"], BINS)
     with pytest.raises(ValueError, match="seed: found -1"):
         boosting_density(galaxies, ["x"], BINS, seed=-1)
+    with pytest.raises(ValueError, match="n_trees: found 0, expected a whole number, 5 or more"):
+        boosting_density(galaxies, ["x"], BINS, n_trees=0)

@@ -50,8 +50,8 @@ def discover(
       Returns directed and undirected edges, and bidirected ones where two colliders contradict each other.
     - ``"fci"`` (Spirtes, Meek and Richardson 1995; Zhang 2008) does without the first two. An arrowhead means that this
       end causes neither the other nor the selection, a tail that it causes one of them: ``a <-> b`` stands for a
-      hidden common cause, and in a selected sample ``a --> b`` need not make a a cause of b. A circle is a mark that
-      the data leave open.
+      hidden common cause, and in a selected sample ``a --> b`` need not make ``a`` a cause of ``b``. A circle is a mark
+      that the data leave open.
     - ``"ges"`` (Chickering 2002) adds and drops edges as long as the BIC score of a linear Gaussian model grows. It
       supposes what PC does, linearity and normal noise; give it `normal_scores`. It makes no test and takes no tiers.
     - ``"direct-lingam"`` (Shimizu et al. 2011) orders the variables so that residuals are independent of what comes
@@ -61,8 +61,8 @@ def discover(
     - ``"marginal"`` joins all pairs whose correlation is significant after Benjamini and Hochberg at `alpha`. It is no
       causal method: the baseline that the others must beat.
 
-    A search silences causal-learn and seeds it by numpy's global generator, standard output and warning filters, all
-    of which are put back: it is not safe to run in several threads at once. Use processes.
+    A search seeds causal-learn by numpy's global generator, and silences it by standard output and the warning filters;
+    all three are put back afterwards, so it is not safe in several threads at once: use processes.
 
     Parameters
     ----------

@@ -39,17 +39,17 @@ _SYMMETRIC = tuple(kind for kind, (first, second) in _ENDS.items() if first == s
 class CausalGraph:
     """Nodes, and at most one edge between any two of them (ours).
 
-    Holds what discovery returns: completed partially directed graphs (PC, GES: directed and undirected edges)
-    and partial ancestral graphs (FCI: all kinds). Graphs are equal when nodes and edges are, in whatever
-    order.
+    Holds what discovery returns. PC gives directed, undirected and, where two colliders contradict each other,
+    bidirected edges; GES directed and undirected ones; direct-lingam directed ones; marginal undirected ones; and FCI
+    partial ancestral graphs, with edges of all kinds. Graphs are equal when nodes and edges are, in whatever order.
 
     Parameters
     ----------
     nodes : iterable of str
         Names of the variables.
     edges : iterable of (str, str, str)
-        ``(a, b, kind)`` with kind "directed" (a -> b), "undirected" (a - b), "bidirected" (a <-> b),
-        "partially directed" (a o-> b), "partially undirected" (a o- b) or "unknown" (a o-o b).
+        ``(a, b, kind)`` with kind "directed" (``a --> b``), "undirected" (``a --- b``), "bidirected" (``a <-> b``),
+        "partially directed" (``a o-> b``), "partially undirected" (``a o-- b``) or "unknown" (``a o-o b``).
     metadata : mapping, optional
         How the graph was made; not compared.
 
@@ -172,7 +172,7 @@ class CausalGraph:
         return frozenset((a, b)) in _skeleton(self)
 
     def edge_kind(self, a: str, b: str) -> str | None:
-        """Kind of the edge written from a to b: None if none is, so that a -> b gives None for (b, a)."""
+        """Kind of the edge written from a to b: None if none is, as for (b, a) of ``a --> b``."""
         for first, second, kind in self.edges:
             if (first, second) == (a, b) or (kind in _SYMMETRIC and (second, first) == (a, b)):
                 return kind
@@ -226,6 +226,11 @@ def structural_hamming_distance(a: CausalGraph, b: CausalGraph) -> int:
     a, b : CausalGraph
         Graphs on the same nodes.
 
+    Returns
+    -------
+    int
+        Number of pairs.
+
     Raises
     ------
     ValueError
@@ -278,10 +283,11 @@ def compare_graphs(
 ) -> pd.DataFrame:
     """Lay two graphs side by side, edge by edge (ours).
 
+    They are compared on the nodes that both have: a graph with a further variable may stand beside one without it.
+
     Parameters
     ----------
     first, second : CausalGraph
-        Compared on the nodes that both have: a graph with a further variable beside one without it.
     names : pair of str
         Names of their columns.
 

@@ -102,7 +102,13 @@ MEASUREMENTS = (
 
 
 def universe_edges() -> tuple[tuple[str, str, str], ...]:
-    """Arrows of the mock universe, and the one between what is given to it: a larger group is a wider one."""
+    """Arrows of the mock universe, and the one between what is given to it: a larger group is a wider one.
+
+    Returns
+    -------
+    tuple of (str, str, str)
+        ``(cause, effect, "directed")``.
+    """
     from ..survey.mock import UNIVERSE
 
     return (*UNIVERSE.edges, *_GIVEN_EDGES)

@@ -28,6 +28,7 @@ class NonlinearTest:
     p_value : float
         (1 + number of null values not below the statistic) / (1 + number of replicates).
     null : ndarray of float, [n_replicates]
+        The statistic where random signs made independence true.
     n_used : int
         Galaxies in the test.
     """

@@ -80,7 +80,7 @@ def draw_triplet(kind: str, n: int, n_dimensions: int, *, strength: float = 0.3,
     kind : {"fork", "chain", "collider", "fork and arrow"}
         "fork": S causes both, along straight lines. "chain": the property causes S, which causes the mass.
         "collider": mass and property, independent, both cause S. "fork and arrow": as a fork, and the property is tied
-        to the mass at given S. `TRIPLETS` says at which of them the two are tied at given S.
+        to the mass at given S. At given S the two are tied in the last two alone.
     n : int
     n_dimensions : int
         Of S, at least 2.

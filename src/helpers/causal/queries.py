@@ -35,7 +35,7 @@ def query_properties(catalog: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]
     """Find the query properties that a catalogue holds (paper; environment, reddening and colour ours).
 
     Redshift, infrared magnitudes, the colour of the optical survey, reddening, specific star formation rate,
-    environment; in each optical band Sersic index n, axis ratio q, half-light radius R50, 90% radius R90 and
+    environment; in each optical band Sérsic index n, axis ratio q, half-light radius R50, 90% radius R90 and
     concentration R90/R50; and the ratios of n and of R50 for all pairs of bands. Indices, radii and ratios are given as
     their log10, the axis ratio and the concentration as they are.
 

@@ -124,13 +124,15 @@ def sample_test(
     In memory it holds the smooth functions of S, some 300 numbers for every galaxy, a few times over: 1 GB for 100,000
     galaxies.
 
-    Without ``latent`` it is the published form: ``given`` is removed inside each neighbourhood, and a replicate
-    permutes the query property over the sample.
+    Without ``latent`` the published local test is averaged: ``given`` is removed inside each neighbourhood, and a
+    replicate permutes the query property over the sample.
 
     Parameters
     ----------
-    target, query, index, given, latent
-        As in `local_test`; ``query`` is one property.
+    target, index, given, latent
+        As in `local_test`.
+    query : array_like, [n_reference]
+        One property, in any unit. NaN or infinite values count as unknown.
     n_replicates : int, default 199
         Replicates in which independence is true, at least 1.
     n_resamples : int, default 100
@@ -180,6 +182,8 @@ def sample_tests(
 ) -> dict[str, SampleTest]:
     """`sample_test` for every column of a table: what depends on S and the target alone is computed once.
 
+    All queries with the same nulls meet the same replicates.
+
     Parameters
     ----------
     queries : DataFrame, [n_reference, n_queries]
@@ -188,7 +192,7 @@ def sample_tests(
         With ``latent``: learn a metric in S for the target, and one for all queries with the same nulls together: an
         answer depends a little on who else is asked. One metric for each would be sharper, and slower.
     target, index, given, latent, n_replicates, n_resamples, seed, null, groups
-        As in `sample_test`. All queries with the same nulls meet the same replicates.
+        As in `sample_test`.
 
     Returns
     -------

@@ -95,8 +95,10 @@ def adjusted_estimate(
 
     Parameters
     ----------
-    estimate, standard_error : float
+    estimate : float
         Coefficient of the query in the regression of the target on query and controls.
+    standard_error : float
+        Its standard error.
     degrees_of_freedom : int
         Of that regression's residual.
     query_r2 : float
@@ -107,6 +109,7 @@ def adjusted_estimate(
     Returns
     -------
     estimate, standard_error : float
+        After such a common cause, at its worst.
 
     Raises
     ------

@@ -40,14 +40,12 @@ WIDTHS = (0.1, 0.2, 0.3, 0.5, 0.7)  # of the kernel, in the same units
 N_FOLDS = 5
 MEAN_TREES: dict[str, Any] = {
     "loss": "squared_error",
-    "max_iter": 500,
     "learning_rate": 0.05,
     "max_leaf_nodes": 23,
     "min_samples_leaf": 20,
 }
 SCALE_TREES: dict[str, Any] = {
     "loss": "gamma",
-    "max_iter": 200,
     "learning_rate": 0.025,
     "max_leaf_nodes": 23,
     "min_samples_leaf": 40,
@@ -77,7 +75,9 @@ class MassDensity:
     settings: dict[str, float]
 
 
-def boosting_density(sample: Sample, inputs: str | Sequence[str], bins: MassBins, *, seed: int = 0) -> MassDensity:
+def boosting_density(
+    sample: Sample, inputs: str | Sequence[str], bins: MassBins, *, seed: int = 0, n_trees: int = 500
+) -> MassDensity:
     """Gradient boosting of the mean mass and of the size of its residual, with the residuals' own distribution.
 
     Trees learn the mean in five folds, as many trees as serve the galaxies left out best; other trees learn the mean
@@ -92,18 +92,27 @@ def boosting_density(sample: Sample, inputs: str | Sequence[str], bins: MassBins
     bins : MassBins
     seed : int, default 0
         Of the folds and the trees.
+    n_trees : int, default 500
+        Most trees for the mean; of those for the residual, two fifths as many.
+
+    Returns
+    -------
+    MassDensity
 
     Raises
     ------
     ValueError
-        If an input takes images or does not resolve, the seed is negative, or there are too few galaxies.
+        If an input takes images or does not resolve, the seed is negative, `n_trees` is less than 5, or there are too
+        few galaxies.
     """
     if not is_whole(seed) or seed < 0:
         raise ValueError(f"seed: found {seed!r}, expected a whole number, 0 or more")
+    if not is_whole(n_trees) or n_trees < 5:
+        raise ValueError(f"n_trees: found {n_trees!r}, expected a whole number, 5 or more")
     catalog, resolved, training = _prepare(sample, inputs)
     raw = np.column_stack([column_values(catalog, name) for name in resolved.columns])
     features = np.hstack([raw, _principal(_scaled(resolved, catalog, training, extra_weight=1.0), training)])
-    centre, scale = _boosted(features, sample.mass, training, seed, resolved.name)
+    centre, scale = _boosted(features, sample.mass, training, seed, n_trees, resolved.name)
     residual = np.sort((sample.mass[training] - centre[training]) / scale[training])
 
     def candidate(width: float, rows: np.ndarray) -> np.ndarray:
@@ -130,6 +139,10 @@ def neighbour_density(sample: Sample, inputs: str | Sequence[str], bins: MassBin
     bins : MassBins
     seed : int, default 0
         Without effect: nothing here is drawn. For one call with `boosting_density`.
+
+    Returns
+    -------
+    MassDensity
 
     Raises
     ------
@@ -193,14 +206,14 @@ def _principal(vectors: np.ndarray, training: np.ndarray, *, whiten: bool = True
 
 
 def _boosted(
-    features: np.ndarray, mass: np.ndarray, training: np.ndarray, seed: int, name: str
+    features: np.ndarray, mass: np.ndarray, training: np.ndarray, seed: int, n_trees: int, name: str
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mean and mean absolute residual of every galaxy, each by trees that did not see it."""
     with progress_bar(2 * N_FOLDS, f"gradient boosting of {name}") as bar:
-        centre = _out_of_fold(features, mass, training, seed, MEAN_TREES, bar)
+        centre = _out_of_fold(features, mass, training, seed, MEAN_TREES | {"max_iter": n_trees}, bar)
         # The gamma deviance makes this the maximum-likelihood scale of a Laplace distribution.
         size = np.maximum(np.abs(mass - centre), SMALLEST_SCALE)
-        scale = _out_of_fold(features, size, training, seed, SCALE_TREES, bar)
+        scale = _out_of_fold(features, size, training, seed, SCALE_TREES | {"max_iter": 2 * n_trees // 5}, bar)
     return centre, np.maximum(scale, SMALLEST_SCALE)
 
 

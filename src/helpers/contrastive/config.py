@@ -44,24 +44,30 @@ class ContrastiveConfig:
         ``"contrastive"``; or ``"supervised"``, which asks for the mass of x and nothing else: the plain training that
         contrastive learning is compared with.
     reconstruction_weight : float
-        lambda; for standardised inputs, in units of their variance.
+        Weight of the reconstruction in the loss, lambda of the paper; for standardised inputs the error is in units of
+        their variance.
     contrast_weight, consistency_weight : float
         1 (paper); 0 leaves a term out.
     n_bins : int
-        Mass bins on [6, 12.5] dex; 0 takes `default_n_bins`.
+        Mass bins on [6, 12.5] dex; 0 takes 1.6 times the root of the number of training galaxies, down to a divisor of
+        520 and at least 8 (ours).
     n_shared, n_ext : int
         Sizes of S and of ext.
     encoder, decoder : str
-        Families of the image networks: keys of `ENCODERS` and `DECODERS`. Not used for photometry.
+        Families of the image networks: ``"inception"`` (paper), ``"compact"`` or, for the encoder, ``"residual"``. Not
+        used for photometry.
     encoder_hidden, decoder_hidden : tuple of int
         Hidden widths of the photometry networks. Not used for images.
     estimator_hidden : tuple of int
+        Hidden widths of the estimator, which reads S.
     bin_pixels : int
         Images are summed over squares of so many pixels a side before a network reads them (ours); 1 leaves them.
     standardise : bool
-        Ours; the published models read magnitudes and stretched images as they are.
+        Columns are brought to mean 0 and variance 1, and stretched images divided by the standard deviation of each
+        band (ours); the published models read magnitudes and stretched images as they are.
     whiten : bool
-        Photometry is decorrelated before the encoder's first layer (ours): see `whitening_of`. Not used for images.
+        Photometry is made uncorrelated, each combination of variance 1, before the encoder's first layer (ours). Not
+        used for images.
     calibrate : bool
         Predicted distributions are calibrated on the validation split (ours): see `Calibration`.
     keep : str

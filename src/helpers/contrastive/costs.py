@@ -137,6 +137,10 @@ def contrastive_cost(
     bytes_per_value : int, default 4
         Of what is kept for the backward pass: 4 in float32, 2 in bfloat16 and float16.
 
+    Returns
+    -------
+    NetworkCost
+
     Raises
     ------
     ValueError
@@ -201,7 +205,12 @@ def expected_time(cost: NetworkCost, batch_size: int, steps: int, operations_per
         Galaxies of a step: of both batches together where training is contrastive.
     steps : int
     operations_per_second : float
-        What the machine does: `machine_rate`.
+        What the machine does, as ``helpers.contrastive.machine_rate()`` measures it on a convolution: multiplications
+        and additions, each counted.
+
+    Returns
+    -------
+    float
 
     Raises
     ------

@@ -318,15 +318,19 @@ def image_network(
     ----------
     n_bands, n_extra, n_bins : int
     encoder : str or class
-        A name in `ENCODERS`, or a class built as ``Encoder(n_bands, n_extra, n_latent, size)`` with
-        ``forward(images, extra) -> latent``.
+        ``"inception"`` (paper), ``"compact"`` or ``"residual"``, or a class built as
+        ``Encoder(n_bands, n_extra, n_latent, size)`` with ``forward(images, extra) -> latent``.
     decoder : str or class
-        A name in `DECODERS`, or a class built as ``Decoder(n_latent, n_bands, size)`` with
+        ``"inception"`` (paper) or ``"compact"``, or a class built as ``Decoder(n_latent, n_bands, size)`` with
         ``forward(latent) -> images``.
-    n_shared, n_ext : int
-        Sizes of S and of ext.
+    n_shared : int, default 16
+        Size of S.
+    n_ext : int, default 512
+        Size of ext.
     estimator_hidden : sequence of int
-    size : int
+        Hidden widths of the estimator, which reads S.
+    size : int, default 64
+        Pixels a side.
 
     Returns
     -------
@@ -369,6 +373,11 @@ def image_information_network(
     """Network from images to logits over mass bins, without ext and decoder; the defaults are published (paper).
 
     Parameters and errors are those of `image_network`.
+
+    Returns
+    -------
+    InformationNetwork
+        Called with images and extras, it gives logits [batch, n_bins].
 
     Examples
     --------

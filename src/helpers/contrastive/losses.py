@@ -50,7 +50,13 @@ class Batch:
 
 @dataclass
 class LossTerms:
-    """The four terms of the loss, before the weight lambda of the reconstruction."""
+    """The four terms of the loss, before the weight lambda of the reconstruction.
+
+    Attributes
+    ----------
+    cross_entropy, reconstruction, contrast, consistency : Tensor
+        Scalars, as `contrastive_loss` or `supervised_loss` gives them.
+    """
 
     cross_entropy: Tensor
     reconstruction: Tensor
@@ -113,7 +119,8 @@ def contrastive_loss(network: ContrastiveNetwork, a: Batch, b: Batch) -> LossTer
     Returns
     -------
     LossTerms
-        Scalars: each term is a sum over its parts of batch means.
+        Scalars. Each but the contrast is a sum over its parts, of A and of B, of batch means; the contrast is
+        ``log(1 + exp(d_pos - d_neg))`` of mean distances in S.
 
     Raises
     ------
@@ -146,6 +153,17 @@ def contrastive_loss(network: ContrastiveNetwork, a: Batch, b: Batch) -> LossTer
 
 def supervised_loss(network: ContrastiveNetwork, a: Batch, b: Batch) -> LossTerms:
     """Cross-entropy of the mass bin on x alone, a batch mean for A and one for B; the other terms are zero.
+
+    Parameters
+    ----------
+    network : ContrastiveNetwork
+    a, b : Batch
+        Of equal size.
+
+    Returns
+    -------
+    LossTerms
+        Scalars.
 
     Raises
     ------

@@ -36,24 +36,33 @@ class TrainedModel:
     Attributes
     ----------
     network : ContrastiveNetwork
+        Encoder, decoder and estimator, with the weights that were kept.
     resolved : ResolvedInput
+        The input: its columns and bands.
     scaling : Scaling
-        Of the catalogue columns.
+        How catalogue columns are scaled, and which have a flag for their nulls; found on the galaxies trained on.
     images : ImageScaling or None
-        Of the images.
+        How images are binned, divided by flux where they are, and scaled, found on the same galaxies; None without
+        images.
     bins : MassBins
+        Bins of mass that the estimator's probabilities are of.
     config : ContrastiveConfig
+        Settings of the training.
     history : DataFrame
         One row per validation: step, learning rate, the loss and its terms, validation cross-entropy (nats) and RMSE
         (dex).
     verdict : dict
-        Whether training converged, and at which step the kept network was: see `judge_convergence`.
+        ``converged``, whether the last quarter of the steps, of a one-cycle schedule the last tenth, lowered the best
+        validation cross-entropy by less than 0.02 nats; ``late_gain``, by how much it did; ``best_step``, that of the
+        kept network; ``steps``.
     calibration : Calibration
         Of the predicted distributions, found on the validation split (ours).
     prior : tuple of float
         Of the bins: the smoothed histogram of the training masses, which the calibration mixes in.
     cost : dict
-        Device, precision, time, memory, and the share of the time spent waiting for the input: see `Fitted`.
+        ``device``, ``n_devices``, ``precision``, ``seconds`` (validations and checkpoints included),
+        ``seconds_per_step``, ``galaxies_per_second``, ``waiting_share`` (of the time, for the training's input) and
+        ``peak_memory_bytes`` (of the GPU, or of the process).
     """
 
     network: ContrastiveNetwork
@@ -128,6 +137,14 @@ class TrainedModel:
 def embed(model: TrainedModel, sample: Sample, *, device: str = "auto") -> pd.DataFrame:
     """S of every galaxy of a sample.
 
+    Parameters
+    ----------
+    model : TrainedModel
+    sample : Sample
+        Of any split, with the columns and bands that the model was trained on.
+    device : str, default "auto"
+        ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
+
     Returns
     -------
     DataFrame [n_galaxies, n_shared]
@@ -137,7 +154,7 @@ def embed(model: TrainedModel, sample: Sample, *, device: str = "auto") -> pd.Da
     ------
     ValueError
         If the sample is empty, lacks a column or band that the model was trained on, or has images of another size; or
-        a column that had no nulls in training is null for all of several galaxies.
+        a column that had no nulls in training is null for every galaxy, of more than one.
     """
     shared, _ = _forward(model, sample, device)
     return pd.DataFrame(shared, index=sample.catalog.index, columns=[f"S{i + 1}" for i in range(shared.shape[1])])

@@ -140,7 +140,30 @@ def photometry_network(
     estimator_hidden: Sequence[int] = (128,),
     whitening: Tensor | None = None,
 ) -> ContrastiveNetwork:
-    """Network for photometry; the default widths are the published ones, without whitening (paper)."""
+    """Network for photometry; the default widths are the published ones, without whitening (paper).
+
+    Parameters
+    ----------
+    n_main, n_extra, n_bins : int
+    n_shared : int, default 8
+        Size of S.
+    n_ext : int, default 8
+        Size of ext.
+    encoder_hidden : sequence of int
+        Hidden widths of the encoder.
+    decoder_hidden : sequence of int
+        Hidden widths of the decoder.
+    estimator_hidden : sequence of int
+        Hidden widths of the estimator, which reads S.
+    whitening : Tensor [n_main, n_main], optional
+        Fixed matrix that main is multiplied by before the encoder's first layer, so that its columns are uncorrelated
+        and of variance 1; the encoder then reads the inverse hyperbolic sine of these and of extra (ours). Default:
+        neither (paper).
+
+    Returns
+    -------
+    ContrastiveNetwork
+    """
     n_latent = n_shared + n_ext
     return ContrastiveNetwork(
         VectorEncoder(n_main, n_extra, encoder_hidden, n_latent, whitening=whitening),

@@ -103,6 +103,10 @@ def mass_quality(probability: np.ndarray, bins: MassBins, mass: np.ndarray) -> M
     mass : array [n_galaxies]
         log10 of solar masses.
 
+    Returns
+    -------
+    MassQuality
+
     Raises
     ------
     ValueError

@@ -56,6 +56,7 @@ class CrossFit:
     Attributes
     ----------
     models : list of TrainedModel
+        One for each fold, trained on the other folds.
     latents : list of DataFrame [n_galaxies, n_shared]
         S of every galaxy, by each model.
     unseen : bool array [n_galaxies, n_models]
@@ -115,9 +116,9 @@ def train(
     rows : int array, optional
         Rows of the training split to train on, instead of all of it: for cross-fitting, and for learning curves.
     encoder : str or class, optional
-        Another image encoder than the settings name: a key of `ENCODERS`, or a class of the caller's own, an
-        ``nn.Module`` built as ``Encoder(n_bands, n_extra, n_latent, size)`` that maps images [batch, band, y, x] and
-        extras [batch, n_extra] to [batch, n_latent].
+        Another image encoder than the settings name: ``"inception"`` (paper), ``"compact"`` or ``"residual"``, or a
+        class of the caller's own, an ``nn.Module`` built as ``Encoder(n_bands, n_extra, n_latent, size)`` that maps
+        images [batch, band, y, x] and extras [batch, n_extra] to [batch, n_latent].
     **overrides
         Fields of `ContrastiveConfig` to set instead of the profile's.
 
@@ -221,6 +222,10 @@ def cross_fit(
     n_folds : int, default 2
     **options
         Of `train`.
+
+    Returns
+    -------
+    CrossFit
 
     Raises
     ------

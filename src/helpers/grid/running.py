@@ -41,7 +41,7 @@ def run_grid(
 
     A result is written by the worker that found it, so that nothing that was finished is lost, whatever is killed. A
     task that fails does not stop the others. Ctrl-C cancels what has not begun and waits for the rest; a second one
-    does not wait.
+    does not wait. Workers on this computer see its GPUs if a task asks for one.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def run_grid(
         Where results are kept: ``<key>.json`` with ``name``, ``settings``, ``found`` and ``seconds``; and tracebacks of
         tasks that failed: ``failed/<key>.txt``. All workers have to see it under the same name.
     scheduler, n_workers, memory_limit, per_gpu, options
-        As `open_client` has them. Workers on this computer see its GPUs if a task asks for one.
+        As in `open_client`.
     retries : int, default 1
         How often a task is begun again that failed, and one whose worker was killed. Of a scheduler that runs already,
         its own setting ``allowed-failures`` is another limit on the latter.

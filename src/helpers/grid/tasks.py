@@ -40,7 +40,8 @@ class Task:
         Keyword arguments, which JSON can hold. The function gets them as JSON gives them back: tuples as lists, keys
         as text.
     code : tuple of str
-        Rooms of this library that the result depends on, such as ``"information/networks.py"`` or ``"causal"``.
+        Parts (folders or modules) of this library that the result depends on, such as
+        ``"information/networks.py"`` or ``"causal"``.
     after : tuple of str
         Names of tasks that have to be finished first.
     priority : int, default 0
@@ -50,8 +51,8 @@ class Task:
     depends : what JSON can hold, optional
         Whatever else the result depends on, and the function is not called with.
     key : str
-        Digest of the function's name, what it is called with, the rooms' code and `depends`, taken when the task is
-        made. The function's own code counts only if it is in one of the rooms.
+        Digest of the function's name, what it is called with, the code of those parts and `depends`, taken when the
+        task is made. The function's own code counts only if it is in one of them.
 
     Raises
     ------

@@ -74,6 +74,10 @@ def components_of(decomposition: Decomposition, *, bootstrap: int = 1000, seed: 
         Number of draws.
     seed : int, default 0
 
+    Returns
+    -------
+    Components
+
     Raises
     ------
     ValueError

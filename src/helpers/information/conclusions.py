@@ -33,6 +33,7 @@ class Conclusion:
     name : str
         Short, for a table.
     words : str
+        The statement as a sentence.
     pairs : tuple of str
         Names of the pairs of sources that it is about.
     margin : callable
@@ -46,12 +47,34 @@ class Conclusion:
 
 
 def positive_synergy(pair: str) -> Conclusion:
-    """Synergy of a pair of sources is positive."""
+    """Synergy of a pair of sources is positive.
+
+    Parameters
+    ----------
+    pair : str
+        Name of a pair of sources, as the components given to `conclusions` have it.
+
+    Returns
+    -------
+    Conclusion
+    """
     return Conclusion(f"{pair}: synergy", f"the synergy of {pair} is positive", (pair,), lambda own: own["Syn"])
 
 
 def more_synergy(pair: str, other: str) -> Conclusion:
-    """One pair of sources is more synergistic than another."""
+    """One pair of sources is more synergistic than another.
+
+    Parameters
+    ----------
+    pair : str
+        Name of a pair of sources, as the components given to `conclusions` have it.
+    other : str
+        Name of the other pair.
+
+    Returns
+    -------
+    Conclusion
+    """
     return Conclusion(
         f"{pair} over {other}",
         f"{pair} are more synergistic than {other}",
@@ -61,7 +84,17 @@ def more_synergy(pair: str, other: str) -> Conclusion:
 
 
 def mostly_unique(pair: str) -> Conclusion:
-    """Of what the second source tells alone, more is unique than redundant."""
+    """Of what the second source tells alone, more is unique than redundant.
+
+    Parameters
+    ----------
+    pair : str
+        Name of a pair of sources, as the components given to `conclusions` have it.
+
+    Returns
+    -------
+    Conclusion
+    """
     return Conclusion(
         f"{pair}: unique",
         f"the second of {pair} has more unique than redundant information",
@@ -71,7 +104,19 @@ def mostly_unique(pair: str) -> Conclusion:
 
 
 def adds_little(pair: str, limit: float = 0.02) -> Conclusion:
-    """The second source adds less than `limit` nats to the first; the same under every definition."""
+    """The second source adds less than `limit` nats to the first; the same under every definition.
+
+    Parameters
+    ----------
+    pair : str
+        Name of a pair of sources, as the components given to `conclusions` have it.
+    limit : float, default 0.02
+        Nats.
+
+    Returns
+    -------
+    Conclusion
+    """
     return Conclusion(
         f"{pair}: adds little",
         f"the second of {pair} adds less than {limit:g} nats to the first",

@@ -25,10 +25,9 @@ class InformationConfig:
         What the estimator puts out: ``"categorical"``, a logit for each bin (paper), or ``"mixture"``, a mixture of
         Gaussians (ours).
     whiten : bool
-        Whether columns are made uncorrelated first, as they are and as normal scores (ours): see
-        `helpers.contrastive.networks.whitening_of` and `helpers.information.networks.NormalScores`.
+        Whether columns are made uncorrelated first, as they are and as normal scores (ours).
     encoder : str
-        Of images: a name in `helpers.contrastive.image_networks.ENCODERS`.
+        Of images: ``"inception"`` (paper), ``"compact"`` or ``"residual"``.
     fusion : str
         How columns join images: ``"late"``, encoded by themselves and joined before the estimator (ours), or
         ``"first"``, added to the first layer's channels (paper).
@@ -63,9 +62,11 @@ class InformationConfig:
     n_corrections : int
         Networks of a nested union, whose mean logits are the correction.
     n_bins : int
-        Mass bins on [6, 12.5] dex; 0 takes `helpers.contrastive.default_n_bins`.
+        Mass bins on [6, 12.5] dex; 0 takes 1.6 times the root of the number of training galaxies, down to a divisor of
+        520 and at least 8 (ours).
     prior : str
-        ``"histogram"`` of the training masses, or that spread by a ``"kernel"`` (ours), see `kernel_prior`.
+        ``"histogram"`` of the training masses, or that spread by a Gaussian ``"kernel"`` of the width that predicts
+        each of them best from the others (ours).
     smoothing : float
         Pseudo-count of each bin of the prior; the largest of those that the kernel's are chosen from.
     standardise : bool

@@ -48,11 +48,13 @@ class CrossCheck:
     Attributes
     ----------
     method : str
+        Such as ``"KSG"`` or ``"boosting"``.
     pointwise : float64 array [n_galaxies]
         Nats; NaN for a galaxy that was not held out, where some are.
     interval : tuple of float
         95% interval of `mean`, of the luck of the draw alone: it knows nothing of a method's bias.
     settings : dict
+        What the method was given and, of boosted trees, what was chosen on the validation split.
     """
 
     method: str
@@ -202,7 +204,13 @@ def copula_conditional_information(x: ArrayLike, target: ArrayLike, given: Array
 
 
 def boosting_information(
-    sample: Sample, inputs: str | Sequence[str], *, n_bins: int = 0, smoothing: float = 0.5, seed: int = 0
+    sample: Sample,
+    inputs: str | Sequence[str],
+    *,
+    n_bins: int = 0,
+    smoothing: float = 0.5,
+    seed: int = 0,
+    n_trees: int = 500,
 ) -> CrossCheck:
     """Information by the mass distributions of boosted trees, against the networks' prior.
 
@@ -220,6 +228,8 @@ def boosting_information(
         Pseudo-count of each bin of the prior.
     seed : int, default 0
         Of the trees.
+    n_trees : int, default 500
+        As in `helpers.contrastive.baselines.boosting_density`.
 
     Returns
     -------
@@ -229,14 +239,15 @@ def boosting_information(
     Raises
     ------
     ValueError
-        As `helpers.contrastive.boosting_density` and `mass_prior`.
+        As `helpers.contrastive.baselines.boosting_density`; and if `n_bins` is no whole number from 2 and not 0, or
+        `smoothing` is no number from 0.
     """
     if not is_whole(n_bins) or n_bins < 0 or n_bins == 1:
         raise ValueError(f"n_bins: found {n_bins!r}, expected a whole number from 2, or 0 for what fits the sample")
     training, rows = sample.rows("train"), sample.rows("test")
     bins = MassBins(int(n_bins) or default_n_bins(len(training)))
     prior = mass_prior(sample.mass[training], bins.count, (bins.low, bins.high), smoothing=smoothing)
-    density = boosting_density(sample, inputs, bins, seed=seed)
+    density = boosting_density(sample, inputs, bins, seed=seed, n_trees=n_trees)
     label = bins.labels(sample.mass[rows])
     pointwise = np.full(len(sample), np.nan)
     pointwise[rows] = np.log(density.probability[rows, label]) - np.log(prior[label])

@@ -61,7 +61,7 @@ ENTRIES = (
     ),
     Definition(
         "WB",
-        "I_min: for each value of the mass, the smaller mean information about it",
+        "for each value of the mass, the smaller mean information about it",
         "Williams and Beer 2010",
         redundancy.smaller_specific,
         dit="PID_WB",
@@ -151,7 +151,14 @@ DEFINITIONS = {entry.name: entry for entry in ENTRIES}
 
 
 def definition_table() -> pd.DataFrame:
-    """The definitions of `DEFINITIONS` for the eye: what redundancy is, by whom, never below zero, pointwise."""
+    """The definitions of `DEFINITIONS` for the eye: what redundancy is, by whom, never below zero, pointwise.
+
+    Returns
+    -------
+    DataFrame
+        A row for each, by its name; columns ``redundancy is``, ``by``, ``never below zero`` and ``pointwise``, the last
+        two "yes" or "no".
+    """
     says = {True: "yes", False: "no"}
     rows = {
         name: [entry.words, entry.source, says[entry.non_negative], says[entry.pointwise]]

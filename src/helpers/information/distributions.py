@@ -59,10 +59,12 @@ def predictive_distributions(
 ) -> PredictiveDistributions:
     """Distributions of test galaxies' masses that `estimate_information` with the same arguments judges (paper).
 
+    With the `reuse` or `checkpoint_dir` that it was given nothing is trained again.
+
     Parameters
     ----------
     sample, inputs, estimator, profile, seeds, device, base, reuse, checkpoint_dir, **overrides
-        As in `estimate_information`: with its `reuse` or `checkpoint_dir` nothing is trained again.
+        As in `estimate_information`.
 
     Returns
     -------

@@ -183,8 +183,9 @@ def pointwise_information(
     Raises
     ------
     ValueError
-        As `mass_prior`; and if lengths differ, a cross-entropy is negative (then it is of a density, not of
-        bins) or infinite, or a held-out galaxy lies in a bin of prior zero.
+        If there is no mass or one is not finite, `smoothing` is no number from 0, `bins` no whole number from 2, or
+        `range` no increasing pair; lengths differ; a cross-entropy is negative (then it is of a density, not of bins)
+        or infinite; or a held-out galaxy lies in a bin of prior zero.
 
     Examples
     --------

@@ -37,7 +37,7 @@ ROLES = ("first", "second", "union", *PLACEBOS)
 
 @dataclass(frozen=True)
 class InputDecomposition(Decomposition):
-    """Decomposition of two inputs of a sample, with the estimates that it rests on.
+    """A `Decomposition` of two inputs of a sample, with the estimates that it rests on.
 
     Attributes
     ----------
@@ -70,7 +70,7 @@ class InputDecomposition(Decomposition):
 
     @property
     def refit_error(self) -> float:
-        """Error of each input's pointwise information by the refits, nats: what `noise_bias` takes.
+        """Error of each input's pointwise information by the refits, nats.
 
         The standard deviation of i1 - i2 between refits, over the root of their number, and over the root of
         2 for the two inputs; NaN with one refit. Noise that all refits share does not show.
@@ -229,9 +229,11 @@ def decompose_pairs(
     sample : Sample
     pairs : mapping of str to (input, input)
         By the caller's own keys.
-    estimator, profile, seeds, device, placebo, cross_fit, reuse, checkpoint_dir, **overrides
+    estimator : {"nested", "separate", "amortised"}
         As in `decompose_inputs`; "amortised" trains one network for all inputs of columns and one for all with
         images.
+    profile, seeds, device, placebo, cross_fit, reuse, checkpoint_dir, **overrides
+        As in `decompose_inputs`.
 
     Returns
     -------

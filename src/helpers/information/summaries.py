@@ -59,6 +59,8 @@ class LearnedSummaries:
         Information of the first summaries, of the second and of both on each galaxy's mass, nats, columns ``I(X1)``,
         ``I(X2)``, ``I(X1,X2)``; NaN outside the test split.
     settings : dict
+        What they were learned with: ``inputs``, ``n_summaries``, ``alone``, ``seed`` and the fields of
+        `InformationConfig`; and ``best_step``, the step that was kept.
     """
 
     first: np.ndarray
@@ -145,7 +147,9 @@ def learned_summaries(
         Of the first weights and the batches.
     device : str, default "auto"
     **overrides
-        Of the settings, see `InformationConfig` and `SETTINGS`.
+        Fields of `InformationConfig` to set. The defaults are its own, but for ``encoder_hidden`` (64, 64),
+        ``estimator_hidden`` (64,), ``steps`` 400, ``learning_rate`` 0.02, ``schedule`` ``"one-cycle"``,
+        ``weight_decay`` 0.1 and ``patience`` 20.
 
     Returns
     -------

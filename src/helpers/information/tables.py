@@ -283,8 +283,8 @@ def synergy_profile(
 ) -> pd.DataFrame:
     """Find what distinguishes the galaxies that hold the synergy from those that lack it (ours).
 
-    Extremes of a noisy quantity regress: see `synergy_extremes` before reading a number off its two ends, and rank by
-    one refit where there are several.
+    Extremes of a noisy quantity regress: measured again they lie nearer the mean. Where there are several refits, rank
+    by one of them: the others measure. What refits share does not drop out so.
 
     Parameters
     ----------
@@ -293,8 +293,11 @@ def synergy_profile(
     sample : Sample
     columns : sequence of str
         Catalogue columns, the target among them if wanted.
-    share, rank_by
-        As in `synergy_extremes`.
+    share : float, default 0.2
+        Of the held-out galaxies at either end, at most a half and at least one galaxy.
+    rank_by : int, optional
+        Number of the refit that ranks, among `InputDecomposition.repeats`; the mean of the others' synergy is then
+        measured. Default: all refits together rank and measure.
 
     Returns
     -------
@@ -310,7 +313,8 @@ def synergy_profile(
     ------
     ValueError
         If a column is missing, repeated or not numeric, or there is none; the decomposition is of another number of
-        galaxies; or as `synergy_extremes`.
+        galaxies; fewer than two are held out; `share` is not above 0 and at most 0.5; or there is no such refit or no
+        other.
     """
     from ..causal import benjamini_hochberg
 

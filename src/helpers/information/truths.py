@@ -277,8 +277,10 @@ def draw_gaussian_pair(
     Parameters
     ----------
     n_galaxies : int
-    information_1, information_2 : float
-        I(X1; M) and I(X2; M), nats, from 0 to 10. Defaults 1 and 0.5.
+    information_1 : float, default 1
+        I(X1; M), nats, from 0 to 10.
+    information_2 : float, default 0.5
+        I(X2; M), likewise.
     noise_correlation : float, default 0
         :math:`c`, between -1 and 1: at 0 the sources are independent given the target. As it grows from there they
         repeat each other, until at :math:`\rho_2 \sqrt{1 - \rho_1^2} / (\rho_1 \sqrt{1 - \rho_2^2})`, for the weaker
@@ -336,8 +338,10 @@ def gaussian_decomposition(information_1: float, information_2: float, noise_cor
 
     Parameters
     ----------
-    information_1, information_2 : float
-        I(X1; M) and I(X2; M), nats, from 0 to 10.
+    information_1 : float
+        I(X1; M), nats, from 0 to 10.
+    information_2 : float
+        I(X2; M), likewise.
     noise_correlation : float, default 0
         As in `draw_gaussian_pair`; the number of dimensions does not matter.
 

@@ -53,7 +53,8 @@ class InformationTuple:
     first, second : str or tuple of str
         Both registered names, alone or joined by "+"; or both catalogue columns.
     kind : str
-        One of `TUPLE_KINDS`, or ``"conditional feature"`` or ``"feature pair"`` (see `feature_tuples`).
+        ``"modality"``, ``"image band"`` or ``"photometric band"`` (see `tuples_of`), or ``"conditional feature"`` or
+        ``"feature pair"`` (see `feature_tuples`).
     words : (str, str)
         What a figure calls the first and the second.
     bands : tuple of str
@@ -228,15 +229,15 @@ PHOTOMETRIC_BAND_TUPLES = _photometric_bands((*SDSS.bands, *WISE.bands))
 def tuples_of(sample: Sample, kinds: Collection[str] = TUPLE_KINDS) -> tuple[InformationTuple, ...]:
     """Find the tuples that a sample can answer, adapted to the surveys that it is of.
 
-    As `helpers.inputs.contrastive_inputs` does, they take 2MASS in place of WISE where that is the infrared there is,
-    the first optical survey that is whole, WISE without W3, and the images' own bands. What a sample lacks altogether
+    They take 2MASS in place of WISE where that is the infrared there is, the first optical survey that is whole, WISE
+    without W3 where there is no such column, and the images' own bands. What a sample lacks altogether
     is left out of the tuples; without images photometry stands in their place (ours), so that ``<Iopt+Mir, Zspec>``
     becomes ``<Mopt+Mir, Zspec>``.
 
     Parameters
     ----------
     sample : Sample
-    kinds : collection of str, default `TUPLE_KINDS`
+    kinds : collection of str, default all
         Among ``"modality"``, ``"image band"`` and ``"photometric band"``.
 
     Returns
@@ -341,7 +342,7 @@ def feature_tuples(sample: Sample, quantity: str) -> tuple[InformationTuple, ...
     ----------
     sample : Sample
     quantity : str
-        ``"n"``, the Sersic index, or ``"R50"``, the half-light radius.
+        ``"n"``, the Sérsic index, or ``"R50"``, the half-light radius.
 
     Returns
     -------

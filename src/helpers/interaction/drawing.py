@@ -67,9 +67,9 @@ def answer_html(known: Answers, mask: int) -> str:
         row(name, words, _drawing(grid + drawing))
     parts.append(_axis(known.scale))
     parts.append(
-        '<p class="picker-note">Information on stellar mass in nats, with 95% intervals. Redundant is what either '
-        "side tells, synergistic what only both together tell. The line across the stacked bar is what all bands tell; "
-        "parts below zero are drawn to the left.</p>"
+        '<p class="picker-note">Information on stellar mass in nats, with 95% intervals. Redundant is what both sides '
+        "tell, each by itself, synergistic what only both together tell. The line across the stacked bar is what all "
+        "bands tell; parts below zero are drawn to the left.</p>"
     )
     return "\n".join(parts)
 

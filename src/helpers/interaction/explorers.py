@@ -44,7 +44,8 @@ def explored_galaxy(
     row : int
         A row that the distributions hold.
     distributions : mapping of str to PredictiveDistributions
-        At most four, by what they are called; the prior is that of the first.
+        At most four, by what they are called; the prior is that of the first. The first two are of the inputs of the
+        decomposition, and name what is unique.
     decomposition : Decomposition
         Of the sample's galaxies.
     neighbours : mapping of int to rows, optional
@@ -74,7 +75,8 @@ def explored_galaxy(
         axis.set_visible(False)
     known, parts = below.subplots(1, 2, width_ratios=[1.7, 1])
     known_mass(known, sample, row, distributions)
-    component_bars(parts, decomposition.table().iloc[row])
+    first, second, *_ = [*distributions, "second"]
+    component_bars(parts, decomposition.table().iloc[row], names=(first, second))
     parts.set(xlabel="its own information (nats)")
     return figure
 

@@ -86,6 +86,7 @@ def slider(
 
     Examples
     --------
+    >>> import matplotlib.pyplot as plt
     >>> figures = [plt.figure(figsize=(1, 1)) for _ in range(2)]
     >>> slider(figures, [10, 100], ["ten", "a hundred"], name="neighbours")
     neighbours: 10 (frame 1 of 2)

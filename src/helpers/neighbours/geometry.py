@@ -119,8 +119,8 @@ def two_nearest_dimension(distance: np.ndarray) -> IntrinsicDimension:
     r"""Intrinsic dimension from the two nearest neighbours alone (Facco et al. 2017).
 
     The ratio :math:`\mu` of their distances has the distribution function :math:`F = 1 - \mu^{-d}` where the density
-    is constant as far as the second. So :math:`-\ln(1 - F)` is fitted by a line through the origin in
-    :math:`\ln \mu`, without the tenth of the largest ratios. This is the smallest scale there is, where noise fills
+    is constant as far as the second. So :math:`-\ln(1 - F)` is fitted by a line in :math:`\ln \mu`
+    through the origin, without the tenth of the largest ratios. This is the smallest scale there is, where noise fills
     all dimensions.
 
     Parameters
@@ -193,8 +193,10 @@ def gaussian_hubness(n_reference: int, n_query: int, k: int, n_dimensions: int, 
 
     Parameters
     ----------
-    n_reference, n_query : int
-        Galaxies to draw; the queries are others than the reference.
+    n_reference : int
+        Galaxies to draw as the reference.
+    n_query : int
+        Galaxies to draw as queries: others than those.
     k : int
         Number of neighbours.
     n_dimensions : int

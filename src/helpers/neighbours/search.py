@@ -98,10 +98,12 @@ def nearest_neighbours(
     exclude_self : bool, default True
         Leave out the query galaxy itself where it is in the reference (ours). False keeps it, as its own first
         neighbour (paper).
-    reference_id, query_id : array, optional
-        Identifiers that say which query galaxy is which reference galaxy; no two reference galaxies may share one.
-        Without them a reference galaxy with exactly the same vector is taken for the query itself: that of the same row
-        number where there is one, else the first.
+    reference_id : array [n_reference], optional
+        Identifiers, no two of them equal, that say with `query_id` which query galaxy is which reference galaxy. Give
+        both or neither. Without them a reference galaxy with exactly the same vector is taken for the query itself:
+        that of the same row number where there is one, else the first.
+    query_id : array [n_query], optional
+        Identifiers of the query galaxies.
     first : int, default 0
         Where `query` is a part of a larger one: the row at which it begins there. Parts then give what the whole would
         have given.
@@ -116,8 +118,8 @@ def nearest_neighbours(
     Raises
     ------
     ValueError
-        If shapes disagree, values are not finite, k exceeds the reference, a `reference_id` repeats, or the backend is
-        unknown, or `first` is no row number.
+        If shapes disagree, values are not finite, k exceeds the reference, one of the identifiers is given alone, a
+        `reference_id` repeats, the backend is unknown, or `first` is no row number.
     """
     check_count("first", first)
     reference, query = _checked("reference", reference), _checked("query", query)

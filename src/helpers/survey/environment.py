@@ -85,6 +85,7 @@ def projected_density(
     redshift : array [n_galaxies]
         Observed, positive.
     neighbour : int, default 5
+        Which neighbour the distance is to: 1 for the nearest.
     velocity_window : float, default 1000
         Half-width of the slice in km/s.
     footprint : callable, optional

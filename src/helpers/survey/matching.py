@@ -81,8 +81,8 @@ def match_table(
     catalog : DataFrame [n_galaxies]
         With ``ra`` and ``dec`` in degrees.
     path : path
-        FITS, CSV or Parquet, with columns ``ra`` and ``dec`` (or ``RAJ2000`` and ``DEJ2000``) in whatever case. It may
-        be the first of its FITS tables.
+        FITS, CSV or Parquet, with columns ``ra`` and ``dec`` (or ``RAJ2000`` and ``DEJ2000``) in whatever case. Of
+        a FITS file the first table is read.
     columns : sequence of str, or mapping of str to str
         Our names, or our names and theirs. A name that ends in a band, such as ``Sersic_n_r``, may also stand for one
         element of an array column of five (``sersic_n[2]``): u, g, r, i, z.

@@ -164,9 +164,9 @@ def swap_shapes(
 
     A null universe: partners are chosen by measured photometry alone, so that, given a galaxy's own magnitudes and
     reddening, the shape it now wears says nothing about its mass, however close the match. A close match keeps the
-    images realistic. Given fewer columns, such as one band, shapes still tell what the others would have. Photometry,
-    redshift, position, mass, truth and every other column stay the galaxy's own; a true bulge fraction no longer
-    describes the image.
+    images realistic. Beside fewer magnitudes, such as one band's, shapes still tell what the others would have.
+    Photometry, redshift, position, mass, truth and every other column stay the galaxy's own; a true bulge fraction no
+    longer describes the image.
 
     Each band of the partner's image is multiplied by the ratio of the galaxy's measured flux to the partner's, its
     noise with it, and so is the column ``skyNoise_*`` that tells it. Where either flux is not positive, or one is more
@@ -177,7 +177,8 @@ def swap_shapes(
     sample : Sample
         With or without images. They are not copied: pixels are multiplied on reading.
     n_candidates : int, default 5
-        The partner is drawn among this many nearest galaxies of the same part of the split (`match_partners`).
+        The partner is drawn among this many galaxies of the same part of the split: the nearest in standardised
+        magnitudes, each less its Galactic extinction where the reddening is known.
     seed : int, default 0
     columns : sequence of str, optional
         Catalogue columns that go with the image. Default: those of the input Morph, ``psfWidth_*``, ``skyNoise_*`` and

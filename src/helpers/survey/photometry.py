@@ -42,7 +42,7 @@ class Photometry:
         In arcsec, not corrected for the seeing: circles that hold half and 90% of that band's flux; NaN where the flux
         is not positive.
     sersic_index, sersic_radius, axis_ratio : float64 [n, b]
-        Of the Sersic profile before the seeing: index, half-light radius along the major axis in arcsec, and minor over
+        Of the Sérsic profile before the seeing: index, half-light radius along the major axis in arcsec, and minor over
         major axis. NaN where the profile's signal-to-noise is below 10, in its own band or in the reference band.
     position_angle : float64 [n]
         Of the reference band's major axis: radians from the x axis (columns) towards the y axis (rows), in [0, pi).
@@ -82,8 +82,8 @@ def measure_galaxies(
     from which a galaxy may be off by half a pixel along each axis. No local sky is subtracted: in a stamp, the sky
     around a large galaxy is its own outskirts (ours).
 
-    The Sersic profiles are fitted (`fit_sersic`) freely in the reference band; the other bands take centre and angle
-    from it and are fitted in index, radius, axis ratio and flux.
+    The Sérsic profiles, convolved with the PSF, are fitted freely in the reference band; the other bands take centre
+    and angle from it and are fitted in index, radius, axis ratio and flux.
 
     Parameters
     ----------

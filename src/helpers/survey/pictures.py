@@ -43,7 +43,8 @@ def with_pictures(sample: Sample, loaded: Sample, unit: int) -> Sample | None:
     Returns
     -------
     Sample or None
-        None if there are no images, or none that such networks can read.
+        With the images' largest central part whose side is a multiple of `unit`; None if there are no images, one of
+        their sides is odd, or they are smaller than that.
     """
     size = 0 if loaded.images is None else readable_size(loaded.images, unit)
     if not size:

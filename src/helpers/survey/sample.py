@@ -30,7 +30,7 @@ HIGHEST_REDSHIFT = 10.0
 
 @dataclass(frozen=True)
 class Sample:
-    """Galaxies, as every room takes them.
+    """Galaxies, as every part of this library takes them.
 
     Attributes
     ----------
@@ -87,12 +87,17 @@ class Sample:
         target : str, default "lgm_tot_p50"
             Column of log10 stellar mass.
         split : Series, str or None
-            Labels train, validation, test; or the name of the column that holds them; or None to split by
-            position (`position_split`), which needs the columns ``ra`` and ``dec``; a catalogue without them is split
-            by a hash of its ``objID`` into the same shares, as the provenance then says.
+            Labels train, validation, test; or the name of the column that holds them; or None to split by a hash of the
+            position, rounded to 0.01 degrees, into 70%, 10% and 20%. That needs the columns ``ra`` and ``dec``; a
+            catalogue without them is split by a hash of its ``objID`` into the same shares, as the provenance then
+            says.
         provenance : dict, optional
         truth : DataFrame [n_galaxies], optional
             True properties, on the catalogue's index.
+
+        Returns
+        -------
+        Sample
 
         Raises
         ------

@@ -67,9 +67,10 @@ def load_sample(
     seed : int, default 0
         Chooses which galaxies are kept, or which universe is made.
     allow_network : bool, default False
-        Whether ``"sdss"`` may be fetched. Once it was, it is read from ``cache_dir`` without. No other source needs it.
+        Whether ``"sdss"`` may be fetched. Once fetched, it is read from ``cache_dir`` without the network. No other
+        source needs it.
     cache_dir : path, optional
-        Where a computed catalogue, a mock's images (80 kB a galaxy) or those of a file are kept. Default
+        Where a computed catalogue, a mock's images (82 kB a galaxy) or those of a file are kept. Default
         ``data/cache`` of the project.
     column_map : mapping, optional
         For a file: from its column names to the canonical ones, with the unit of theirs where it is another:

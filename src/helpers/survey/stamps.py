@@ -50,7 +50,7 @@ class EqualisedImages:
 
 
 def central_cut(images: Any, size: int = 64) -> Any:
-    """The central `size` by `size` pixels of stamps of an even width.
+    """The central `size` by `size` pixels of stamps.
 
     Parameters
     ----------
@@ -58,6 +58,11 @@ def central_cut(images: Any, size: int = 64) -> Any:
         Stored images stay unread.
     size : int, default 64
         Of the same parity as the stamps' width, so that the centre stays the centre.
+
+    Returns
+    -------
+    array [n, band, size, size] or StoredImages
+        As `images` are.
 
     Raises
     ------
@@ -78,6 +83,11 @@ def flux_floor(flux_train: np.ndarray, bands: Sequence[str]) -> np.ndarray:
     flux_train : array [n_train, band]
         Petrosian fluxes of the training galaxies.
     bands : sequence of str
+        Names of the columns of `flux_train`, among u, g, r, i and z.
+
+    Returns
+    -------
+    float64 array [band]
         The 2nd percentile in u, the 0.1th in g, r, i and z.
 
     Raises

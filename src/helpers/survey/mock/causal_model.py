@@ -34,6 +34,7 @@ class Variable:
     unit : str
         Empty where it has none.
     meaning : str
+        What it is, in words.
     components : tuple of str
         Names of the columns of a variable that is a vector.
     cut : frozenset of str
@@ -58,6 +59,11 @@ class Variable:
 @dataclass(frozen=True)
 class StructuralCausalModel:
     """Variables in causal order: every parent stands before its children (ours).
+
+    Parameters
+    ----------
+    variables : tuple of Variable
+        In that order.
 
     Raises
     ------

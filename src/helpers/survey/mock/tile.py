@@ -36,7 +36,10 @@ def draw_tile(tile: int, seed: int, model: StructuralCausalModel | None = None) 
 
     Parameters
     ----------
-    tile, seed : int
+    tile : int
+        Number of the tile, from 0: a square degree, and they fill the sky in a spiral.
+    seed : int
+        Which universe.
     model : StructuralCausalModel, optional
         `UNIVERSE` after interventions. Default: as it is written.
 

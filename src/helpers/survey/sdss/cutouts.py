@@ -76,11 +76,10 @@ def cut_galaxies(
 
     The pixels are the r frame's own, copied unchanged, and the galaxy lies within half a pixel of the stamp's centre,
     which for an even size is between the four central pixels. The other bands, whose frames are up to twelve rows and
-    a few pixels off and turned by a milliradian, are registered on r by the sources they share (`registered`), brought
-    onto its pixels by a spline of order 5 (reproject), and multiplied by the ratio of the pixels' areas (within 0.07%
-    of 1), so that fluxes stay (ours). Beyond the edge of a frame the stamp is completed from the next field of the
-    scan, in every band, by that field's own astrometry (to about 0.1 pixel); where that does not reach, the galaxy is
-    refused.
+    a few pixels off and turned by a milliradian, are registered on r by the sources they share, brought onto its pixels
+    by a spline of order 5 (reproject), and multiplied by the ratio of the pixels' areas (within 0.07% of 1), so that
+    fluxes stay (ours). Beyond the edge of a frame the stamp is completed from the next field of the scan, in every
+    band, by that field's own astrometry (to about 0.1 pixel); where that does not reach, the galaxy is refused.
 
     Measured on a real field: unsaturated stars lie 0.03 to 0.08 pixel (median by band) from their place in r, most
     of them within 0.12; fluxes in a circle of 8 pixels are those on the band's own frame to 0.2%. Interpolation
@@ -93,12 +92,15 @@ def cut_galaxies(
     table : DataFrame [n]
         With ``ra``, ``dec`` in degrees and whole numbers ``run``, ``rerun``, ``camcol``, ``field``.
     directory : path
-        Of the frames, at hand or fetched (`helpers.survey.sdss.frames.frame_path`).
+        Of the frames, at hand or fetched, each as ``301/5112/4/frame-r-005112-4-0345.fits.bz2`` (rerun, run, camcol).
     politeness : Politeness
+        How the server is treated where frames are fetched.
     size : int, default 64
         Pixels along a side.
     allow_network : bool, default False
+        Fetch the frames that are not in `directory`.
     release : int, default 17
+        SDSS data release that frames are fetched from.
 
     Returns
     -------

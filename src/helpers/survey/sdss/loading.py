@@ -57,7 +57,7 @@ class SdssOptions:
     keep_frames : bool, default False
         Keep downloaded frames (17 MB a field) after their galaxies are cut.
     sersic_catalogue : path, optional
-        A published table with positions and Sersic indices, matched to 1.5 arcsec; its indices then stand in the
+        A published table with positions and Sérsic indices, matched to 1.5 arcsec; its indices then stand in the
         catalogue. Default: they are measured on pictures from frames.
     politeness : Politeness
         Downloads at once, pauses, attempts.
@@ -81,13 +81,15 @@ class Cost:
     Attributes
     ----------
     n_requests : int
-        To all servers together.
+        For the catalogue and for frames or pictures, to all servers together. A match at IRSA (``wise="irsa"``) asks
+        once more for each thousand galaxies, and is not counted.
     gigabytes : float
         To download.
     disk_gigabytes : float
         To keep, once frames are deleted.
     hours : float
-        At the given rate, with half a second for each answer to begin, and one catalogue query a second.
+        The longer of the transfer at the given rate and half a second for each frame's or picture's answer to begin,
+        shared among the workers of `politeness`; and the interval of `politeness` for each catalogue query.
     """
 
     n_requests: int
@@ -105,6 +107,10 @@ def expected_cost(n_galaxies: int, options: SdssOptions | None = None, *, megaby
     options : SdssOptions, optional
     megabytes_per_second : float, default 5
         What the connection carries.
+
+    Returns
+    -------
+    Cost
     """
     options = options or SdssOptions()
     pages = -(-n_galaxies // CataloguePages.PAGE_ROWS) + 1

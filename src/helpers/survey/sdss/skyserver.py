@@ -80,6 +80,10 @@ def catalogue_query(selection: Selection, last: int, n: int) -> str:
     last : int
         A specObjID, or 0 for the beginning; less than 2**63, as the catalogue's all are.
     n : int
+
+    Returns
+    -------
+    str
     """
     if not 0 <= last < 2**63:
         raise ValueError(f"last: found {last}, expected an identifier below 2**63")

@@ -450,7 +450,11 @@ labels = {
     "log_ssfr": "specific\nstar\nformation",
     "bulge_sersic_index": "bulge\nSérsic\nindex",
 }
-draw_layers(axis, UNIVERSE.names, UNIVERSE.edges, highlight={"log_mass"}, labels=labels)
+# Causes without parents, in an order in which few lines pass behind boxes.
+top = ["group_distance", "reddening", "group_richness", "position_angle"]
+top += ["redshift", "log_mass", "inclination"]
+nodes = top + [name for name in UNIVERSE.names if name not in top]
+draw_layers(axis, nodes, UNIVERSE.edges, highlight={"log_mass"}, labels=labels)
 axis.set_title("In the mock universe, mass has the most effects")
 plt.show()
 
@@ -806,7 +810,7 @@ costs.astype({"requests": int}).round(2)
 # %% [markdown]
 # This is an estimate, from the sizes of the frames of one field and the density of the main galaxies on the sky; nothing was asked of a server to make
 # it. `frames` are the survey's own calibrated images, on which the Sérsic indices of this door are measured. `hips2fits` is a quick look: the service resamples an all-sky map, so noise and flux
-# are not those of the survey. Hours are those of the transfer at 5 MB/s or of half a second's wait for each picture, three at a time, whichever is longer. A fetch that was interrupted goes on after the last finished page or frame, and each of them is believed only after it was checked.
+# are not those of the survey. Hours are those of the transfer at 5 MB/s or of half a second's wait for each picture, three at a time, whichever is longer, and a second for each page of the catalogue. A fetch that was interrupted goes on after the last finished page or frame, and each of them is believed only after it was checked.
 #
 # Where does each column come from? This table is not written by hand: the query is made from it. (*b* is each of u, g, r, i, z; W2 to W4 are as W1. CAS is the survey's archive;
 # {ref}`data-and-licences` has the services too.)

@@ -510,7 +510,7 @@ trainings = pd.DataFrame(
             "bins": model.bins.count,
             "kept step": model.verdict["best_step"],
             "steps": model.verdict["steps"],
-            "late gain (nats)": f"{model.verdict['late_gain']:.3f}",
+            "late gain": f"{model.verdict['late_gain']:.3f}",
             "converged": model.verdict["converged"],
             "minutes": round(model.cost["seconds"] / 60, 2),
             "waiting": f"{model.cost['waiting_share']:.1%}",
@@ -789,8 +789,8 @@ plt.show()
 #
 # ## How good is the mass?
 #
-# One number hides a lot. For each model, on test galaxies of its sample: the *bias* is the mean of predicted less catalogue mass; {term}`sigma_MAD`, the scatter of the typical galaxy; the *outlier share*, how many lie beyond
-# three of those; the {term}`CRPS` judges the whole distribution; and *coverage* is how often the catalogue mass lies in the central interval that should hold it half, 68% or 95% of the time. Cross-entropies are in nats, all other measures of masses in {term}`dex`.
+# One number hides a lot. For each model, on test galaxies of its sample: the *bias* is the mean of predicted less catalogue mass; *scatter* is {term}`sigma_MAD`, that of the typical galaxy; *outliers* is the share of galaxies beyond
+# three of those; the {term}`CRPS` judges the whole distribution; and *coverage* is how often the catalogue mass lies in the central interval that should hold it 50%, 68% or 95% of the time. Cross-entropies are in nats, all other measures of masses in {term}`dex`.
 
 # %%
 qualities = {}
@@ -806,16 +806,17 @@ for key, model in models.items():
 quality = pd.DataFrame(qualities).T
 shown_columns = {
     "bias": "bias",
-    "sigma_mad": "sigma_MAD",
+    "sigma_mad": "scatter",
     "outlier_share": "outliers",
     "rmse": "RMSE",
     "crps": "CRPS",
     "cross_entropy": "cross-entropy",
-    "coverage_50": "in 50%",
-    "coverage_68": "in 68%",
-    "coverage_95": "in 95%",
+    "coverage_50": "50%",
+    "coverage_68": "68%",
+    "coverage_95": "95%",
 }
-quality[list(shown_columns)].rename(columns=shown_columns).astype(float).round(3)
+shown = quality[list(shown_columns)].rename(columns=shown_columns).astype(float)
+shown.round({name: 2 if "%" in name else 3 for name in shown})
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Predicted against catalogue stellar mass of test galaxies, a panel for each model of photometry and one for a model of pictures, with the one-to-one line."}}
 last_picture = groups["pictures"][-1]
@@ -1549,7 +1550,7 @@ if with_infrared:
 # %% [markdown]
 # ## What could be wrong
 #
-# - S is learnt by a finite network from some thousand galaxies. It may miss what the input holds, and then chapter 4 will find "information beyond
+# - S is learnt by a finite network from a few thousand galaxies. It may miss what the input holds, and then chapter 4 will find "information beyond
 #   the input" that is only information beyond *S*. That holds for pictures more than for photometry: look at the end of the learning curve.
 # - The converse also happens: S of a training galaxy has seen its own mass. Cross-fitting shows how much that is for photometry; for pictures it was not tried here.
 # - The contrast asks that a redrawn galaxy stay close in S, not that galaxies of equal mass do. Whether S is really all that matters is tested, not assumed.

@@ -295,7 +295,7 @@ legend_below(figure)
 plt.show()
 
 # %% [markdown]
-# A circle marks the preferred k, the dotted line the k of the paper; a line that leaves the panel goes on rising. For most inputs the curve is flat about k = 100 and nothing hangs on the exact value. Where the input knows the mass closely it is another matter: with the redshift in the input the masses of galaxies that are near in S differ by less than a tenth of a dex, and a hundred neighbours reach
+# A circle marks the preferred k, the dotted line the k of the paper. The line of the input with redshift leaves the panel at the top and ends near 2. For most inputs the curve is flat about k = 100 and nothing hangs on the exact value. Where the input knows the mass closely it is another matter: with the redshift in the input the masses of galaxies that are near in S differ by less than a tenth of a dex, and a hundred neighbours reach
 # too far already. How far a neighbourhood may reach depends on the slope of the mass in S against the scatter about it, and we come back to that below. Chapter 4 keeps k = 100 for all inputs, for comparison; read its column of this input with that in mind.
 #
 # ### How good is it then?

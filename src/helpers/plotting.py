@@ -380,7 +380,7 @@ def _draw_edge(
     )
 
 
-_BENDS = (0.07, -0.07, 0.14, -0.14, 0.21, -0.21, 0.28, -0.28, 0.36, -0.36)  # of arrows, in units of their length
+_BENDS = tuple(sign * 0.035 * step for step in range(1, 13) for sign in (1, -1))  # of arrows, in units of their length
 
 
 def draw_layers(

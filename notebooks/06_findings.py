@@ -664,7 +664,7 @@ evidence("a")
 # %% [markdown]
 # Three words of the claim, and three fates. *Beyond photometry*: yes, in the mock, beyond the placebo, more so with more galaxies, and not in universes where it should not be. *Through morphology*: yes; what the images add is less than what shapes measured on them add, so a network that sees pixels has not yet
 # learned all that four numbers measured in each band know. *As synergy*: that word hangs on the definition and on the number of galaxies. Pointwise synergy is what is added less what is unique, and so can be negative even where much is added, as for WISE below: that of images is so with a few thousand training galaxies, and no longer with 14,000. The shapes' is positive with either, but not under every
-# definition; and the definitions are compared on two numbers of each input, in bins, of which the pointwise one says no, too. The conditional information is the same under all of them.
+# definition; and the definitions are compared on two numbers of each input, in bins, where the pointwise one, too, says no. The conditional information is the same under all of them.
 #
 # **What would settle it**: the same cells on real galaxies with images and masses that were not computed from the same photometry, at 10,000 or more for training.
 

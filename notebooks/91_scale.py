@@ -458,7 +458,7 @@ axis.axhline(
     color=COLOURS["grey"],
     label="fetching the pictures at 5 MB/s",
 )
-axis.set(xlabel="GPUs", ylabel="time of trainings, neighbours, local tests (days)")
+axis.set(xlabel="GPUs", ylabel="time of all of it (days)")
 axis.set_xticks(gpus, [str(n) for n in gpus])
 axis.minorticks_off()
 axis.legend(fontsize=9)

@@ -1444,7 +1444,9 @@ def with_range(values, digits=2):
     low, middle, high = values.quantile([0.025, 0.5, 0.975])
     if np.isnan(middle):
         return ""
-    return f"{middle:.{digits}f}\N{NO-BREAK SPACE}({low:.{digits}f}–{high:.{digits}f})"
+    # In one piece: neither the space nor the dash may break the line.
+    middle, low, high = (f"{value:.{digits}f}" for value in (middle, low, high))
+    return f"{middle}\N{NO-BREAK SPACE}({low}\N{WORD JOINER}–\N{WORD JOINER}{high})"
 
 
 summary = {

@@ -1354,7 +1354,7 @@ origin = study["provenance"]["untouched"]
 print(f"make information, commit {origin['commit']}, {origin['date']}")
 
 # %% [markdown]
-# So one network speaks for all subsets nearly as well as a network for each, in a fraction of the time; but differences of a hundredth or two between bands are not to be read.
+# So one network speaks for all subsets nearly as well as a network for each, in a fraction of the time; but differences of a few hundredths of a nat between bands are not to be read.
 #
 # (definitions-differ)=
 # ## Does the conclusion hang on the definition?
